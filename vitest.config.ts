@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // The engine uses every core itself, so test files run one after another.
+    fileParallelism: false,
+    pool: "forks",
+    testTimeout: 60_000,
+  },
+});
