@@ -1,0 +1,92 @@
+import { dirname, relative } from "node:path";
+import { FacetError } from "../../errors.js";
+import type { FileRegion, Node, Program, Tensor } from "../../graph/index.js";
+import { type BuiltModel, ModelBuilder } from "./builder.js";
+import { lowerings } from "./operators.js";
+
+export interface OnnxModel extends BuiltModel {
+  /** The folder that weight locations are relative to; undefined without weights in files. */
+  readonly weightFolder: string | undefined;
+}
+
+/** Writes a program as one ONNX model. Weights stay where they are, as external data. */
+export function toOnnx(program: Program): OnnxModel {
+  const model = new ModelBuilder();
+  const weightFolder = folderOfWeights(program);
+  const names = new Map<Tensor, string>();
+  const outputNames = new Map<Tensor, string>();
+  for (const [name, tensor] of program.outputs) {
+    if (!outputNames.has(tensor) && tensor.node.inputs.length > 0) outputNames.set(tensor, name);
+  }
+  const consumed = consumers(program);
+  for (const node of program.nodes) {
+    const outputs = node.outputs.map((tensor) => outputNames.get(tensor) ?? model.fresh());
+    const source = sources[node.operation.name];
+    if (source !== undefined) {
+      names.set(node.outputs[0]!, source(model, node, weightFolder));
+      continue;
+    }
+    const lowering = lowerings[node.operation.name];
+    if (lowering === undefined) throw new Error(`onnx cannot run operation ${node.operation.name}`);
+    const inputs = node.inputs.map((tensor) => names.get(tensor)!);
+    const used = node.outputs.map((tensor) => consumed.has(tensor));
+    lowering({ node, inputs, outputs, used, model });
+    node.outputs.forEach((tensor, i) => {
+      names.set(tensor, outputs[i]!);
+    });
+  }
+  for (const [name, tensor] of program.outputs) {
+    // A tensor that is an input, or an output under another name too, is passed through.
+    if (outputNames.get(tensor) !== name) {
+      model.emit("Identity", [names.get(tensor)!], {}, { outputs: [name] });
+    }
+    model.output(name, tensor.shape, tensor.dtype);
+  }
+  return { ...model.build(), weightFolder };
+}
+
+type Source = (model: ModelBuilder, node: Node, weightFolder: string | undefined) => string;
+
+const sources: Readonly<Record<string, Source>> = {
+  input: (model, { attributes, outputs }) =>
+    model.input(attributes.name as string, outputs[0]!.shape, outputs[0]!.dtype),
+  constant: (model, { attributes, outputs }) => {
+    const dims = outputs[0]!.shape as number[];
+    const values = attributes.values as Float32Array | Int32Array;
+    return values instanceof Int32Array
+      ? model.integerTensor(values, dims)
+      : model.floats(values, dims);
+  },
+  weight: (model, { attributes, outputs }, folder) => {
+    const region = attributes.region as FileRegion;
+    const { shape, dtype } = outputs[0]!;
+    return model.weight(
+      attributes.name as string,
+      shape,
+      dtype,
+      region,
+      relative(folder!, region.file),
+    );
+  },
+};
+
+function consumers(program: Program): Set<Tensor> {
+  const consumed = new Set<Tensor>(program.outputs.values());
+  for (const node of program.nodes) for (const input of node.inputs) consumed.add(input);
+  return consumed;
+}
+
+function folderOfWeights(program: Program): string | undefined {
+  const folders = new Set<string>();
+  for (const node of program.nodes) {
+    const region = node.attributes.region as FileRegion | undefined;
+    if (region !== undefined) folders.add(dirname(region.file));
+  }
+  if (folders.size > 1) {
+    const list = [...folders].join(" and ");
+    throw new FacetError(
+      `The model's weight files must lie in one folder, but they are in ${list}.`,
+    );
+  }
+  return [...folders][0];
+}

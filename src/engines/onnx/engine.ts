@@ -1,0 +1,96 @@
+import { availableParallelism } from "node:os";
+import * as ort from "onnxruntime-node";
+import { FacetError } from "../../errors.js";
+import type { Program } from "../../graph/index.js";
+import { bindInputs } from "../bindings.js";
+import type { Engine, Executable, HostTensor } from "../engine.js";
+import { toOnnx } from "./compile.js";
+
+export interface OnnxEngineOptions {
+  /** Threads inside one operator; default: all cores available to the process. */
+  readonly threads?: number;
+  /**
+   * Keep a second copy of the weights in the layout that the matrix product likes best: 10–30 %
+   * faster, at the cost of that memory. Default false: weights are only mapped.
+   */
+  readonly prepackWeights?: boolean;
+  /** ONNX Runtime's own graph rewriting. Default "disabled": the program is already what should run. */
+  readonly optimization?: "disabled" | "all";
+  /** Prefix of the file in which ONNX Runtime writes the time of every node. */
+  readonly profile?: string;
+}
+
+/** The default engine: one ONNX model per program, run by ONNX Runtime on the CPU. */
+export function onnxEngine(options: OnnxEngineOptions = {}): Engine {
+  return {
+    name: "onnx",
+    compile: (program) => compile(program, options),
+  };
+}
+
+async function compile(program: Program, options: OnnxEngineOptions): Promise<Executable> {
+  const { bytes, runtimeIntegers, weightFolder } = toOnnx(program);
+  const session = await createSession(bytes, weightFolder, options);
+  const outputNames = [...program.outputs.keys()];
+  let open = true;
+  return {
+    async run(inputs, into = {}) {
+      if (!open) throw new Error("this executable is closed");
+      const bindings = bindInputs(program, inputs);
+      const feeds: Record<string, ort.Tensor> = {};
+      for (const [name, value] of Object.entries(inputs)) feeds[name] = toOrt(value);
+      for (const { name, scalar, evaluate } of runtimeIntegers) {
+        const data = BigInt64Array.from(evaluate(bindings), BigInt);
+        feeds[name] = new ort.Tensor("int64", data, scalar ? [] : [data.length]);
+      }
+      const fetches: Record<string, ort.Tensor | null> = {};
+      for (const name of outputNames) fetches[name] = into[name] ? toOrt(into[name]) : null;
+      const results = await session.run(feeds, fetches);
+      return Object.fromEntries(outputNames.map((name) => [name, fromOrt(results[name]!)]));
+    },
+    async close() {
+      open = false;
+      await session.release();
+    },
+  };
+}
+
+async function createSession(
+  bytes: Uint8Array,
+  weightFolder: string | undefined,
+  options: OnnxEngineOptions,
+): Promise<ort.InferenceSession> {
+  const session: Record<string, unknown> = {
+    // Spinning threads collapse when a neighbour takes a core.
+    intra_op: { allow_spinning: "0" },
+    disable_prepacking: options.prepackWeights ? "0" : "1",
+  };
+  if (weightFolder !== undefined) {
+    session.model_external_initializers_file_folder_path = weightFolder;
+  }
+  try {
+    return await ort.InferenceSession.create(bytes, {
+      executionProviders: ["cpu"],
+      intraOpNumThreads: options.threads ?? availableParallelism(),
+      interOpNumThreads: 1,
+      graphOptimizationLevel: options.optimization ?? "disabled",
+      logSeverityLevel: 3,
+      ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
+      extra: { session },
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new FacetError(`ONNX Runtime could not open the compiled program: ${reason}`);
+  }
+}
+
+function toOrt({ data, shape }: HostTensor): ort.Tensor {
+  return data instanceof Float32Array
+    ? new ort.Tensor("float32", data, shape)
+    : new ort.Tensor("int32", data, shape);
+}
+
+const fromOrt = (tensor: ort.Tensor): HostTensor => ({
+  data: tensor.data as Float32Array,
+  shape: tensor.dims,
+});

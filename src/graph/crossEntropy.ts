@@ -1,0 +1,68 @@
+import { sameDim } from "./dim.js";
+import { multiply } from "./elementwise.js";
+import { apply, expectFloat, type Operation, type Tensor } from "./tensor.js";
+
+/** Outputs of the operation, by position. The last two are the gradients of the first. */
+const [LOSS, , , HIDDEN_GRADIENT, TABLE_GRADIENT] = [0, 1, 2, 3, 4];
+
+const crossEntropyOperation: Operation = {
+  name: "crossEntropy",
+  infer: ([hidden, table, targets, weights]) => {
+    expectFloat(hidden!, weights!);
+    const [rows, width] = hidden!.shape;
+    const fits =
+      hidden!.shape.length === 2 &&
+      sameDim(table!.shape[1]!, width!) &&
+      sameDim(targets!.shape[0]!, rows!) &&
+      sameDim(weights!.shape[0]!, rows!);
+    if (!fits) throw new Error("needs hidden [R, D], table [V, D], targets [R], weights [R]");
+    return [
+      { shape: [], dtype: "float32" },
+      { shape: [rows!], dtype: "float32" },
+      { shape: [rows!], dtype: "float32" },
+      { shape: hidden!.shape, dtype: "float32" },
+      { shape: table!.shape, dtype: "float32" },
+    ];
+  },
+  gradient: ({ outputs, outputGradients, needs }) => {
+    const dLoss = outputGradients[LOSS];
+    if (dLoss === undefined || outputGradients.some((g, i) => i !== LOSS && g !== undefined)) {
+      throw new Error("crossEntropy: only the weighted sum is differentiable");
+    }
+    return [
+      needs[0] ? multiply(outputs[HIDDEN_GRADIENT]!, dLoss) : undefined,
+      needs[1] ? multiply(outputs[TABLE_GRADIENT]!, dLoss) : undefined,
+      undefined,
+      undefined,
+    ];
+  },
+};
+
+export interface CrossEntropy {
+  /** Σ weights · loss, a scalar; the only differentiable output. */
+  readonly loss: Tensor;
+  /** −log p(target) of each row, `[R]`. */
+  readonly rowLoss: Tensor;
+  /** 1 where the most likely id is the target, else 0, `[R]`. */
+  readonly correct: Tensor;
+}
+
+/**
+ * Cross-entropy of a language model's head, without ever holding all logits.
+ *
+ * logits = soft-cap(hidden @ tableᵀ), `[R, V]`, exist only `chunkRows` rows at a time; the gradients
+ * come from the same pass, since ∂loss/∂logits = weight · (softmax − one-hot) needs nothing else.
+ * hidden `[R, D]`, table `[V, D]` (any stored type), targets int32 `[R]`, weights `[R]`.
+ */
+export function crossEntropy(
+  hidden: Tensor,
+  table: Tensor,
+  targets: Tensor,
+  weights: Tensor,
+  options: { chunkRows: number; softCap?: number },
+): CrossEntropy {
+  const attributes = { chunkRows: options.chunkRows, softCap: options.softCap ?? 0 };
+  const inputs = [hidden, table, targets, weights];
+  const [loss, rowLoss, correct] = apply(crossEntropyOperation, inputs, attributes);
+  return { loss: loss!, rowLoss: rowLoss!, correct: correct! };
+}

@@ -1,0 +1,49 @@
+import { FacetError, unknownName } from "../errors.js";
+import type { LinearModule } from "../nn/linear.js";
+
+/**
+ * "keras" has the variables of Keras's `enable_lora`: a query, key or value layer has one A per
+ * head and one B shared by its heads. "peft" has one A and one B per matrix.
+ */
+export type LoraLayout = "keras" | "peft";
+
+export interface LoraConfig {
+  readonly rank: number;
+  /** The update is alpha / rank · B A. */
+  readonly alpha: number;
+  /** Short names of the layers that get an adapter, for example `["q_proj", "v_proj"]`. */
+  readonly targets: readonly string[];
+  readonly layout: LoraLayout;
+}
+
+/** Keras's defaults: query and value, alpha = rank. */
+export const defaultTargets = ["q_proj", "v_proj"] as const;
+
+export const loraScale = (config: LoraConfig): number => config.alpha / config.rank;
+
+/** The modules that get an adapter. Throws a FacetError for a rank, alpha or target that cannot be. */
+export function targetModules(
+  config: LoraConfig,
+  modules: readonly LinearModule[],
+): readonly LinearModule[] {
+  const known = new Set(modules.map((module) => module.target));
+  for (const target of config.targets) {
+    if (!known.has(target)) throw unknownName("LoRA target", target, known);
+  }
+  if (config.targets.length === 0) {
+    throw new FacetError(`LoRA needs at least one target layer, of ${[...known].join(", ")}.`);
+  }
+  if (!(config.alpha > 0))
+    throw new FacetError(`LoRA alpha must be positive, not ${config.alpha}.`);
+  const chosen = modules.filter((module) => config.targets.includes(module.target));
+  for (const { path, inFeatures, outFeatures } of chosen) {
+    const largest = Math.min(inFeatures, outFeatures);
+    if (!Number.isInteger(config.rank) || config.rank < 1 || config.rank > largest) {
+      throw new FacetError(
+        `LoRA rank must be a whole number from 1 to ${largest} (the smaller side of ${path}, ` +
+          `${outFeatures} × ${inFeatures}), not ${config.rank}.`,
+      );
+    }
+  }
+  return chosen;
+}

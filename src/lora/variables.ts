@@ -1,0 +1,75 @@
+import { matmul, multiplyDims, reshape, type Tensor, transpose } from "../graph/index.js";
+import type { Delta, LinearModule } from "../nn/linear.js";
+import { type LoraConfig, loraScale, targetModules } from "./config.js";
+
+/** A trainable variable of an adapter. */
+export interface LoraVariable {
+  /** `<module path>.lora_a` or `.lora_b`. */
+  readonly name: string;
+  readonly module: LinearModule;
+  readonly matrix: "a" | "b";
+  readonly shape: readonly number[];
+}
+
+export const variableName = (module: LinearModule, matrix: "a" | "b") =>
+  `${module.path}.lora_${matrix}`;
+
+/** Every variable of the adapter, A before B, module by module. */
+export function loraVariables(
+  config: LoraConfig,
+  modules: readonly LinearModule[],
+): readonly LoraVariable[] {
+  return targetModules(config, modules).flatMap((module) => {
+    const shapes = variableShapes(config, module);
+    return (["a", "b"] as const).map((matrix) => ({
+      name: variableName(module, matrix),
+      module,
+      matrix,
+      shape: shapes[matrix],
+    }));
+  });
+}
+
+function variableShapes(config: LoraConfig, module: LinearModule): Record<"a" | "b", number[]> {
+  const { inFeatures, outFeatures, heads, headsOf } = module;
+  const { rank, layout } = config;
+  if (layout === "peft") return { a: [rank, inFeatures], b: [outFeatures, rank] };
+  if (!isAttention(module)) return { a: [inFeatures, rank], b: [rank, outFeatures] };
+  return headsOf === "output"
+    ? { a: [heads, inFeatures, rank], b: [rank, outFeatures / heads] }
+    : { a: [heads, inFeatures / heads, rank], b: [rank, outFeatures] };
+}
+
+const isAttention = (module: LinearModule) => module.path.includes(".self_attn.");
+
+/** Whether the module's variables in this layout are one A per output head and a B they share. */
+export const sharesBetweenHeads = (config: LoraConfig, module: LinearModule): boolean =>
+  config.layout === "keras" && isAttention(module) && module.headsOf === "output";
+
+/**
+ * What the adapter adds to the module's output, alpha / rank · B A x, from its variables (Hu et
+ * al. 2021, arXiv:2106.09685; for the shared B, keras/src/layers/core/einsum_dense.py).
+ */
+export function loraDelta(
+  config: LoraConfig,
+  module: LinearModule,
+  tensor: (variable: string) => Tensor,
+): Delta {
+  const a = tensor(variableName(module, "a"));
+  const b = tensor(variableName(module, "b"));
+  const scale = loraScale(config);
+  const { inFeatures, outFeatures, heads } = module;
+  if (config.layout === "peft") {
+    return (x) => matmul(matmul(x, a, { transposeB: true }), b, { transposeB: true, scale });
+  }
+  if (!sharesBetweenHeads(config, module)) {
+    return (x) => matmul(matmul(x, reshape(a, [inFeatures, config.rank])), b, { scale });
+  }
+  return (x) => {
+    const tokens = x.shape[0]!;
+    const stacked = reshape(transpose(a, [0, 2, 1]), [heads * config.rank, inFeatures]);
+    const low = matmul(x, stacked, { transposeB: true });
+    const perHead = reshape(low, [multiplyDims(tokens, heads), config.rank]);
+    return reshape(matmul(perHead, b, { scale }), [tokens, outFeatures]);
+  };
+}

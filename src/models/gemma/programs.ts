@@ -1,0 +1,152 @@
+import {
+  addDims,
+  concat,
+  crossEntropy,
+  gatherRows,
+  gradients,
+  input,
+  matmul,
+  multiply,
+  type Program,
+  program,
+  ropeTable,
+  sum,
+  symbol,
+  type Tensor,
+} from "../../graph/index.js";
+import { causalBias } from "../../nn/attention.js";
+import type { Delta } from "../../nn/linear.js";
+import { type ForwardContext, gemmaBackbone } from "./backbone.js";
+import type { GemmaConfig } from "./config.js";
+import { gemmaWeights } from "./weights.js";
+
+/** A model as the graph sees it: its shape, and where each of its tensors comes from. */
+export interface GemmaGraph {
+  readonly config: GemmaConfig;
+  /** The tensor of a weight name: frozen in a file, or a trainable input. */
+  readonly tensor: (name: string) => Tensor;
+  /** The adapter of a module, if it has one. */
+  readonly delta: (module: string) => Delta | undefined;
+  /** Inputs to differentiate with respect to, by name. */
+  readonly trainable: ReadonlyMap<string, Tensor>;
+}
+
+export interface ProgramOptions {
+  /** Longest sequence the program will see, in tokens. */
+  readonly maxLength: number;
+}
+
+const [B, T, P, R] = ["B", "T", "P", "R"].map(symbol);
+
+function forward(model: GemmaGraph, maxLength: number, recompute = false) {
+  const { config } = model;
+  const ids = input("ids", [B!, T!], "int32");
+  const positions = input("positions", [B!, T!], "int32");
+  const context: ForwardContext = {
+    batch: B!,
+    length: T!,
+    positions,
+    bias: causalBias(positions, positions),
+    rope: ropeTable(maxLength, config.headDim, config.ropeBase),
+    recompute,
+  };
+  const w = gemmaWeights(config, model.tensor, model.delta);
+  return { hidden: gemmaBackbone(ids, w, config, context), w };
+}
+
+/** Rows of logits computed at a time: about 128 MiB of them. */
+const chunkRows = (vocabularySize: number) => Math.max(16, Math.floor(2 ** 25 / vocabularySize));
+
+function head(model: GemmaGraph, hidden: Tensor, embedding: Tensor) {
+  const rows = input("rows", [R!], "int32");
+  const targets = input("targets", [R!], "int32");
+  const weights = input("weights", [R!]);
+  // Only the rows that have a target: logits of prompts and padding are never computed.
+  return crossEntropy(gatherRows(hidden, rows), embedding, targets, weights, {
+    chunkRows: chunkRows(model.config.vocabularySize),
+  });
+}
+
+export const gradientName = (parameter: string) => `gradient:${parameter}`;
+
+/**
+ * One training step without the optimizer.
+ *
+ * Inputs: `ids`, `positions` int32 `[B, T]`; `rows`, `targets` int32 `[R]`, `weights` `[R]`: the
+ * positions (row-major in `[B·T]`) that have a target, what it is, and what it counts; and every
+ * trainable parameter by name. Outputs: `loss` = Σ weights · cross-entropy, `correct` = Σ weights ·
+ * [most likely id = target], `rowLoss` `[R]`, and `gradient:<parameter>` of `loss`.
+ */
+export function trainingProgram(
+  model: GemmaGraph,
+  options: ProgramOptions & { recompute: boolean },
+): Program {
+  const { hidden, w } = forward(model, options.maxLength, options.recompute);
+  const { loss, correct, rowLoss } = head(model, hidden, w.embedding);
+  const names = [...model.trainable.keys()];
+  const slopes = gradients(loss, [...model.trainable.values()]);
+  const weights = input("weights", [R!]);
+  return program({
+    loss,
+    correct: sum(multiply(correct, weights)),
+    rowLoss,
+    ...Object.fromEntries(names.map((name, i) => [gradientName(name), slopes[i]!])),
+  });
+}
+
+/** As `trainingProgram`, without gradients; adds `rowCorrect` `[R]`. */
+export function evaluationProgram(model: GemmaGraph, { maxLength }: ProgramOptions): Program {
+  const { hidden, w } = forward(model, maxLength);
+  const { loss, correct, rowLoss } = head(model, hidden, w.embedding);
+  const weights = input("weights", [R!]);
+  return program({ loss, correct: sum(multiply(correct, weights)), rowLoss, rowCorrect: correct });
+}
+
+/** Logits at chosen positions. Inputs `ids`, `positions`, `rows`; output `logits` `[R, V]`. */
+export function logitsProgram(model: GemmaGraph, { maxLength }: ProgramOptions): Program {
+  const { hidden, w } = forward(model, maxLength);
+  const chosen = gatherRows(hidden, input("rows", [R!], "int32"));
+  return program({ logits: matmul(chosen, w.embedding, { transposeB: true }), hidden: chosen });
+}
+
+export const cacheNames = (layer: number) => ({
+  keys: `keys.${layer}`,
+  values: `values.${layer}`,
+  newKeys: `new.keys.${layer}`,
+  newValues: `new.values.${layer}`,
+});
+
+/**
+ * Generation with a key/value cache: T new tokens after P cached ones, in each row.
+ *
+ * Inputs: `ids`, `positions` `[B, T]`; `keyPositions` int32 `[B, P+T]`, a padded key having a
+ * position no query reaches; `keys.i`, `values.i` `[B, kvHeads, P, headDim]`; `rows` `[R]`.
+ * Outputs: `logits` `[R, V]` and the caches grown by T, `new.keys.i`, `new.values.i`.
+ */
+export function generationProgram(model: GemmaGraph, { maxLength }: ProgramOptions): Program {
+  const { config } = model;
+  const ids = input("ids", [B!, T!], "int32");
+  const positions = input("positions", [B!, T!], "int32");
+  const grown: Record<string, Tensor> = {};
+  const cached = [B!, config.numKeyValueHeads, P!, config.headDim];
+  const context: ForwardContext = {
+    batch: B!,
+    length: T!,
+    positions,
+    bias: causalBias(positions, input("keyPositions", [B!, addDims(P!, T!)], "int32")),
+    rope: ropeTable(maxLength, config.headDim, config.ropeBase),
+    recompute: false,
+    extend: (layer, newKeys, newValues) => {
+      const names = cacheNames(layer);
+      const keys = concat(input(names.keys, cached), newKeys, 2);
+      const values = concat(input(names.values, cached), newValues, 2);
+      grown[names.newKeys] = keys;
+      grown[names.newValues] = values;
+      return { keys, values };
+    },
+  };
+  const w = gemmaWeights(config, model.tensor, model.delta);
+  const hidden = gemmaBackbone(ids, w, config, context);
+  const chosen = gatherRows(hidden, input("rows", [R!], "int32"));
+  return program({ logits: matmul(chosen, w.embedding, { transposeB: true }), ...grown });
+}

@@ -1,0 +1,104 @@
+import {
+  add,
+  type Dim,
+  lessOrEqual,
+  matmul,
+  multiplyDims,
+  type RopeTable,
+  reshape,
+  rope,
+  select,
+  softmax,
+  type Tensor,
+  transpose,
+} from "../graph/index.js";
+import { type Linear, linear } from "./linear.js";
+
+export interface AttentionWeights {
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+  readonly output: Linear;
+}
+
+export interface AttentionShape {
+  readonly numHeads: number;
+  /** Fewer than `numHeads` for grouped-query attention, 1 for multi-query attention. */
+  readonly numKeyValueHeads: number;
+  readonly headDim: number;
+  /** Factor on query · key. */
+  readonly scale: number;
+}
+
+/** What the attention of every layer shares in one forward pass. */
+export interface AttentionContext {
+  readonly batch: Dim;
+  /** New tokens in each row. */
+  readonly length: Dim;
+  /** int32 `[batch, length]`. */
+  readonly positions: Tensor;
+  /** Added to the scores: `[batch, 1, 1, length, keys]`, 0 where a query may look. */
+  readonly bias: Tensor;
+  readonly rope: RopeTable;
+  /** Puts a layer's new keys and values (`[batch, kvHeads, length, headDim]`) behind cached ones. */
+  readonly extend?: (
+    layer: number,
+    keys: Tensor,
+    values: Tensor,
+  ) => { keys: Tensor; values: Tensor };
+}
+
+/** Large enough to vanish after the softmax, small enough that a score added to it stays finite. */
+const hidden = -1e30;
+
+/**
+ * The bias of causal attention: a query sees the keys at its own position and before.
+ * queryPositions int32 `[B, T]`, keyPositions int32 `[B, S]`; a padded key has a position that no
+ * query reaches. Result `[B, 1, 1, T, S]`.
+ */
+export function causalBias(queryPositions: Tensor, keyPositions: Tensor): Tensor {
+  const [batch, length] = queryPositions.shape as [Dim, Dim];
+  const keys = keyPositions.shape[1]!;
+  const query = reshape(queryPositions, [batch, 1, 1, length, 1]);
+  const key = reshape(keyPositions, [batch, 1, 1, 1, keys]);
+  return select(lessOrEqual(key, query), 0, hidden);
+}
+
+/**
+ * Causal self-attention with rotary positions. x `[B·T, D]`, result `[B·T, D]`.
+ *
+ * Keys and values are never repeated for grouped queries: the query heads of a group are folded
+ * into rows, `[B, kvHeads, group·T, headDim]`.
+ */
+export function attention(
+  x: Tensor,
+  w: AttentionWeights,
+  shape: AttentionShape,
+  context: AttentionContext,
+  layer: number,
+): Tensor {
+  const { batch, length, positions, bias } = context;
+  const { numHeads, numKeyValueHeads, headDim } = shape;
+  const group = numHeads / numKeyValueHeads;
+
+  const heads = (y: Tensor, count: number) =>
+    transpose(reshape(y, [batch, length, count, headDim]), [0, 2, 1, 3]);
+  const query = rope(heads(linear(x, w.query), numHeads), positions, context.rope);
+  const newKeys = rope(heads(linear(x, w.key), numKeyValueHeads), positions, context.rope);
+  const newValues = heads(linear(x, w.value), numKeyValueHeads);
+  const { keys, values } = context.extend?.(layer, newKeys, newValues) ?? {
+    keys: newKeys,
+    values: newValues,
+  };
+
+  const rows = multiplyDims(length, group);
+  const folded = reshape(query, [batch, numKeyValueHeads, rows, headDim]);
+  const scores = matmul(folded, keys, { transposeB: true, scale: shape.scale });
+  const keyCount = keys.shape[2]!;
+  const perHead = reshape(scores, [batch, numKeyValueHeads, group, length, keyCount]);
+  const probabilities = softmax(add(perHead, bias));
+  const mixed = matmul(reshape(probabilities, [batch, numKeyValueHeads, rows, keyCount]), values);
+  const merged = transpose(reshape(mixed, [batch, numHeads, length, headDim]), [0, 2, 1, 3]);
+  const tokens = multiplyDims(batch, length);
+  return linear(reshape(merged, [tokens, numHeads * headDim]), w.output);
+}
