@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { FacetError } from "../errors.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { contentFraction, fileDigest } from "./digest.js";
@@ -44,7 +45,7 @@ const VERSION = 1;
 /**
  * The tokens of text files, from the cache where it holds them for the same texts, tokenizer and fraction.
  * Memory: the tokens, and one document's text.
- * Throws a FacetError for a file that is missing or not UTF-8, and when a part that should have documents has none.
+ * Throws a FacetError for a file that is missing or not UTF-8, a cache folder that cannot be made, and when a part that should have documents has none.
  */
 export async function tokenizeCorpus(options: CorpusOptions): Promise<Corpus> {
   const { files, tokenizer, cacheFile, heldOut } = options;
@@ -63,6 +64,8 @@ export async function tokenizeCorpus(options: CorpusOptions): Promise<Corpus> {
   const cached = await readTokenCache(cacheFile, key);
   if (cached) return { ...divide(cached.tokens, cached.manifest, tokenizer.bosId), reused: true };
 
+  // Now rather than after minutes of encoding.
+  await makeFolder(dirname(cacheFile));
   const parts = await encodeFiles(options);
   if (parts.train.documents === 0 || (heldOut > 0 && parts.heldOut.documents === 0)) {
     throw new FacetError(
@@ -77,7 +80,7 @@ export async function tokenizeCorpus(options: CorpusOptions): Promise<Corpus> {
     train: { tokens: train.length, documents: parts.train.documents },
     heldOut: { tokens: tokens.length - train.length, documents: parts.heldOut.documents },
   };
-  await writeTokenCache(cacheFile, tokens, { key, ...counts });
+  writeTokenCache(cacheFile, tokens, { key, ...counts });
   return { ...divide(tokens, counts, tokenizer.bosId), reused: false };
 }
 
@@ -100,6 +103,18 @@ async function encodeFiles({ files, tokenizer, heldOut, onProgress }: CorpusOpti
     }
   }
   return parts;
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FacetError(
+      `Cannot make the cache folder ${folder} (${reason}). Choose another place for the cache.`,
+      { cause },
+    );
+  }
 }
 
 /** Tokens in an array that grows by doubling. */

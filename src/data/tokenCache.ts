@@ -65,21 +65,20 @@ export async function readTokenCache(
   return { tokens, manifest };
 }
 
-/** Writes the tokens (little-endian), then the manifest that vouches for them; gives the manifest. */
-export async function writeTokenCache(
+/** Writes the tokens (little-endian), then the manifest that vouches for them. */
+export function writeTokenCache(
   cacheFile: string,
   tokens: TokenArray,
   about: Pick<CacheManifest, "key" | "train" | "heldOut">,
-): Promise<CacheManifest> {
+): void {
   const bytes = new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength);
   const manifest: CacheManifest = {
     ...about,
     bytesPerToken: tokens.BYTES_PER_ELEMENT,
     sha256: sha256(bytes),
   };
-  await writeFileAtomic(cacheFile, bytes);
-  await writeFileAtomic(manifestPath(cacheFile), `${JSON.stringify(manifest, null, 2)}\n`);
-  return manifest;
+  writeFileAtomic(cacheFile, bytes);
+  writeFileAtomic(manifestPath(cacheFile), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 function manifestPath(cacheFile: string): string {

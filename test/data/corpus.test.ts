@@ -85,6 +85,15 @@ describe("tokenizeCorpus", () => {
     }
   });
 
+  it("makes the cache's folder, or says why it cannot", async () => {
+    const file = write("text");
+    const chosen = options([file], { cacheFile: join(folder, "new", "folder", "tokens.bin") });
+    await tokenizeCorpus(chosen);
+    expect((await tokenizeCorpus(chosen)).reused).toBe(true);
+    const inFile = options([file], { cacheFile: join(file, "tokens.bin") });
+    await expect(tokenizeCorpus(inFile)).rejects.toThrow(/Cannot make the cache folder/);
+  });
+
   it("grows past its first allocation", async () => {
     const text = Array.from({ length: 9 }, (_, i) => `${i}`.repeat(30_000)).join("\f");
     const { train } = await tokenizeCorpus(options([write(text)]));
