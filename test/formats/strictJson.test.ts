@@ -1,0 +1,37 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { FacetError } from "../../src/errors.js";
+import { parseStrictJson } from "../../src/formats/strictJson.js";
+
+describe("parseStrictJson", () => {
+  it("gives what JSON.parse gives for every value, however it is laid out", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.integer({ min: 0, max: 3 }), (value, indent) => {
+        const text = JSON.stringify(value, null, indent);
+        expect(parseStrictJson(text, "file")).toEqual(JSON.parse(text));
+      }),
+    );
+  });
+
+  it.each([
+    ['{"a":1,"a":2}', "a"],
+    ['{"x":[{"b":1 , "b" : 2}]}', "b"],
+    ['{"\\"}":1,"\\"}":2}', '\\"}'],
+    ['{"a":1,"\\u0061":2}', "a"],
+    ['{"a":{"c":1},"b":{"c":1},"a":0}', "a"],
+  ])("refuses the repeated key in %s", (text, key) => {
+    expect(() => parseStrictJson(text, "file.json")).toThrow(FacetError);
+    expect(() => parseStrictJson(text, "file.json")).toThrow(
+      `file.json: the key "${key}" occurs twice`,
+    );
+  });
+
+  it("lets one key occur in several objects, and values look like keys", () => {
+    const text = '{"a":{"a":"a"},"b":["a","a",{"a":":"}],"c":"{\\"c\\":1,\\"c\\":2}"}';
+    expect(parseStrictJson(text, "file")).toEqual(JSON.parse(text));
+  });
+
+  it("says where a text is not JSON", () => {
+    expect(() => parseStrictJson("{", "file.json")).toThrow(/^file\.json: not valid JSON/);
+  });
+});
