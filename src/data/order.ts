@@ -1,5 +1,5 @@
 import { FacetError } from "../errors.js";
-import { createRandom } from "./random.js";
+import { createRandom } from "../random.js";
 
 /** Where training stands in the data: `position` items of `epoch` (from 0) are done. Saved with a checkpoint. */
 export interface DataCursor {

@@ -41,8 +41,10 @@ const schema = z.object({
 });
 
 /** Reads a model folder's config.json. Throws a FacetError that names the key which does not fit. */
-export function readGemmaConfig(folder: string): GemmaConfig {
-  const path = join(folder, "config.json");
+export const readGemmaConfig = (folder: string): GemmaConfig =>
+  readGemmaConfigFile(join(folder, "config.json"));
+
+export function readGemmaConfigFile(path: string): GemmaConfig {
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(path, "utf8"));

@@ -55,7 +55,8 @@ function forward(model: GemmaGraph, maxLength: number, recompute = false) {
 }
 
 /** Rows of logits computed at a time: about 128 MiB of them. */
-const chunkRows = (vocabularySize: number) => Math.max(16, Math.floor(2 ** 25 / vocabularySize));
+export const chunkRows = (vocabularySize: number) =>
+  Math.max(16, Math.floor(2 ** 25 / vocabularySize));
 
 function head(model: GemmaGraph, hidden: Tensor, embedding: Tensor) {
   const rows = input("rows", [R!], "int32");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createRandom, philox4x32 } from "../../src/data/random.js";
+import { createRandom, philox4x32 } from "../src/random.js";
 
 describe("philox4x32", () => {
   // Random123's known answers (tests/kat_vectors, philox4x32 10).

@@ -1,0 +1,118 @@
+import type { Executable, HostTensor } from "../engines/engine.js";
+import { FacetError } from "../errors.js";
+import { createRandom } from "../random.js";
+import type { Sampler } from "./samplers.js";
+
+/** A compiled generation program and what its caller has to know about the model. */
+export interface Decoder {
+  readonly program: Executable;
+  readonly numLayers: number;
+  readonly numKeyValueHeads: number;
+  readonly headDim: number;
+  readonly vocabularySize: number;
+  /** Trainable inputs of the program, if it has any. */
+  readonly parameters: Readonly<Record<string, HostTensor>>;
+}
+
+export interface GenerateOptions {
+  /** Longest result in tokens, prompt included. */
+  readonly maxLength: number;
+  readonly sampler: Sampler;
+  /** Ids that end a row; they are yielded too. */
+  readonly stopIds: readonly number[];
+  readonly seed?: number;
+}
+
+/** A key position that no query reaches: padding on the left of a shorter prompt. */
+const unreachable = 0x7fffffff;
+
+/**
+ * Generates one token at a time for every prompt (ids, `<bos>` included). Yields, at each step, the
+ * new id of each row, undefined once the row has ended. Each row draws its own random numbers, so a
+ * result does not depend on the other rows of its batch.
+ */
+export async function* generateTokens(
+  decoder: Decoder,
+  prompts: readonly (readonly number[])[],
+  options: GenerateOptions,
+): AsyncGenerator<(number | undefined)[]> {
+  if (prompts.some((prompt) => prompt.length === 0))
+    throw new FacetError("A prompt has no tokens.");
+  const batch = prompts.length;
+  const width = Math.max(...prompts.map((prompt) => prompt.length));
+  const padding = prompts.map((prompt) => width - prompt.length);
+  const lengths = prompts.map((prompt) => prompt.length);
+  const random = prompts.map((_, index) =>
+    createRandom({ seed: options.seed ?? 0, stream: "sampling", index }),
+  );
+  const running = lengths.map((length) => length < options.maxLength);
+  let next = prompts.map((prompt, row) => [...new Array<number>(padding[row]!).fill(0), ...prompt]);
+  let cache = emptyCache(decoder, batch);
+  let cached = 0;
+
+  while (running.some(Boolean)) {
+    const inputs = stepInputs(next, cached, padding);
+    const outputs = await decoder.program.run({ ...inputs, ...cache, ...decoder.parameters });
+    cached += next[0]!.length;
+    cache = grownCache(decoder, outputs);
+    const logits = outputs.logits!.data as Float32Array;
+    const size = decoder.vocabularySize;
+    const ids = next.map((_, row) =>
+      running[row]
+        ? options.sampler(logits.subarray(row * size, (row + 1) * size), random[row]!)
+        : undefined,
+    );
+    ids.forEach((id, row) => {
+      if (id === undefined) return;
+      lengths[row] = lengths[row]! + 1;
+      running[row] = !options.stopIds.includes(id) && lengths[row]! < options.maxLength;
+    });
+    yield ids;
+    // The engine blocks while it runs: let signals through between tokens.
+    await new Promise(setImmediate);
+    next = ids.map((id) => [id ?? 0]);
+  }
+}
+
+/** Inputs for rows of equally many new ids after `cached` ones. */
+function stepInputs(
+  next: readonly (readonly number[])[],
+  cached: number,
+  padding: readonly number[],
+): Record<string, HostTensor> {
+  const [batch, length] = [next.length, next[0]!.length];
+  const shape = [batch, length];
+  const total = cached + length;
+  const position = (row: number, place: number) => place - padding[row]!;
+  const grid = (columns: number, value: (row: number, column: number) => number) =>
+    Int32Array.from({ length: batch * columns }, (_, i) =>
+      value(Math.floor(i / columns), i % columns),
+    );
+  return {
+    ids: { data: Int32Array.from(next.flat()), shape },
+    positions: { data: grid(length, (b, t) => Math.max(0, position(b, cached + t))), shape },
+    keyPositions: {
+      data: grid(total, (b, s) => (position(b, s) < 0 ? unreachable : position(b, s))),
+      shape: [batch, total],
+    },
+    rows: { data: Int32Array.from(next, (_, b) => (b + 1) * length - 1), shape: [batch] },
+  };
+}
+
+const cacheKinds = ["keys", "values"] as const;
+
+function emptyCache(decoder: Decoder, batch: number): Record<string, HostTensor> {
+  const shape = [batch, decoder.numKeyValueHeads, 0, decoder.headDim];
+  const names = layers(decoder).flatMap((layer) => cacheKinds.map((kind) => `${kind}.${layer}`));
+  return Object.fromEntries(names.map((name) => [name, { data: new Float32Array(0), shape }]));
+}
+
+function grownCache(
+  decoder: Decoder,
+  outputs: Readonly<Record<string, HostTensor>>,
+): Record<string, HostTensor> {
+  const names = layers(decoder).flatMap((layer) => cacheKinds.map((kind) => `${kind}.${layer}`));
+  return Object.fromEntries(names.map((name) => [name, outputs[`new.${name}`]!]));
+}
+
+const layers = (decoder: Decoder) => Array.from({ length: decoder.numLayers }, (_, i) => i);

@@ -1,0 +1,77 @@
+import { existsSync, realpathSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { FacetError, unknownName } from "../errors.js";
+import { openCheckpoint } from "../formats/checkpoint.js";
+import type { TensorInfo } from "../formats/safetensors.js";
+import { type GemmaConfig, readGemmaConfig } from "../models/gemma/config.js";
+import { bindWeights } from "../models/gemma/model.js";
+import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
+import type { Tokenizer } from "../tokenizers/tokenizer.js";
+import { presetFolder, presets } from "./presets.js";
+
+/** A model on this machine, open: nothing of its weights has been read but their headers. */
+export interface OpenModel {
+  readonly name: string;
+  readonly folder: string;
+  readonly config: GemmaConfig;
+  readonly weights: ReadonlyMap<string, TensorInfo>;
+  /** Undefined for a folder without one; then only token ids go in and out. */
+  readonly tokenizer: Tokenizer | undefined;
+}
+
+/** The shape of a preset or of the model in a folder; needs no weights. */
+export function describeModel(nameOrFolder: string): { name: string; config: GemmaConfig } {
+  const preset = Object.hasOwn(presets, nameOrFolder) ? presets[nameOrFolder] : undefined;
+  if (preset !== undefined) return { name: nameOrFolder, config: preset.config };
+  const folder = modelFolder(nameOrFolder);
+  return { name: basename(folder), config: readGemmaConfig(folder) };
+}
+
+/**
+ * Opens a preset or a folder as Hugging Face lays it out: config.json, model.safetensors or its
+ * shards, tokenizer.model. Throws a FacetError for anything missing, unknown or of the wrong shape.
+ */
+export function openModel(nameOrFolder: string): OpenModel {
+  const isPreset = Object.hasOwn(presets, nameOrFolder);
+  const folder = isPreset ? presetFolder(nameOrFolder) : modelFolder(nameOrFolder);
+  const config = readGemmaConfig(folder);
+  const weights = bindWeights(config, followLinks(openCheckpoint(folder)), folder);
+  const tokenizer = openTokenizer(folder, config);
+  const name = isPreset ? nameOrFolder : basename(folder);
+  return { name, folder, config, weights, tokenizer };
+}
+
+function modelFolder(path: string): string {
+  const folder = resolve(path);
+  if (existsSync(folder) && statSync(folder).isDirectory()) return folder;
+  if (path.includes("/") || path.startsWith(".")) {
+    throw new FacetError(
+      `There is no folder ${folder}. Give a model folder or a preset: ${Object.keys(presets).join(", ")}.`,
+    );
+  }
+  throw unknownName("model", path, Object.keys(presets));
+}
+
+/** Hugging Face's cache links to its blobs; the engine maps only real files. */
+function followLinks(tensors: ReadonlyMap<string, TensorInfo>): Map<string, TensorInfo> {
+  const real = new Map<string, string>();
+  return new Map(
+    [...tensors].map(([name, tensor]) => {
+      const file = real.get(tensor.file) ?? realpathSync(tensor.file);
+      real.set(tensor.file, file);
+      return [name, { ...tensor, file }];
+    }),
+  );
+}
+
+function openTokenizer(folder: string, config: GemmaConfig): Tokenizer | undefined {
+  const path = join(folder, "tokenizer.model");
+  if (!existsSync(path)) return undefined;
+  const tokenizer = loadSentencePiece(path);
+  if (tokenizer.vocabularySize > config.vocabularySize) {
+    throw new FacetError(
+      `${path} has ${tokenizer.vocabularySize} pieces, but the model's vocabulary is ${config.vocabularySize}.`,
+    );
+  }
+  return tokenizer;
+}

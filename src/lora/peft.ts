@@ -1,0 +1,170 @@
+import { views } from "../engines/parameters.js";
+import { FacetError } from "../errors.js";
+import type { LoraMatrices } from "../formats/peft.js";
+import type { LinearModule } from "../nn/linear.js";
+import { type Adapter, emptyAdapter } from "./adapter.js";
+import { type LoraConfig, loraScale } from "./config.js";
+import { sharesBetweenHeads, variableName } from "./variables.js";
+
+/**
+ * The adapter as PEFT matrices in one portable form: every module at the same rank (padded with
+ * zeros), scale 1 (alpha / rank is folded into B). Exact for both layouts: a B that Keras shares
+ * between heads becomes block-diagonal, at rank heads · r.
+ */
+export function toPeft(adapter: Adapter): { rank: number; matrices: Map<string, LoraMatrices> } {
+  const { config, modules, parameters } = adapter;
+  const values = views(parameters.slots, parameters.values);
+  const rank = Math.max(...modules.map((module) => peftRank(config, module)));
+  const matrices = new Map<string, LoraMatrices>();
+  for (const module of modules) {
+    const { inFeatures, outFeatures } = module;
+    const a = new Float32Array(rank * inFeatures);
+    const b = new Float32Array(outFeatures * rank);
+    const [from, to] = [
+      values[variableName(module, "a")]!.data,
+      values[variableName(module, "b")]!.data,
+    ];
+    const scale = loraScale(config);
+    eachA(config, module, (source, row, column) => {
+      a[row * inFeatures + column] = from[source]!;
+    });
+    eachB(config, module, (source, row, column) => {
+      b[row * rank + column] = to[source]! * scale;
+    });
+    matrices.set(module.path, { a, b, rank, inFeatures, outFeatures, scale: 1 });
+  }
+  return { rank, matrices };
+}
+
+/** Fills an adapter of this configuration from PEFT matrices; refuses what its layout cannot hold. */
+export function fromPeft(
+  matrices: ReadonlyMap<string, LoraMatrices>,
+  config: LoraConfig,
+  modules: readonly LinearModule[],
+  where: string,
+): Adapter {
+  const chosen = adaptedModules(matrices, modules, where);
+  const adapter = emptyAdapter({ ...config, targets: targetsOf(chosen) }, chosen);
+  const values = views(adapter.parameters.slots, adapter.parameters.values);
+  for (const module of chosen) {
+    const matrix = matrices.get(module.path)!;
+    const scale = matrix.scale / loraScale(config);
+    const used = { a: new Set<number>(), b: new Set<number>() };
+    const [a, b] = [
+      values[variableName(module, "a")]!.data,
+      values[variableName(module, "b")]!.data,
+    ];
+    const seen = new Set<number>();
+    const refuse = () =>
+      new FacetError(
+        `${where}: the update of ${module.path} has no exact form with Keras's variables at rank ` +
+          `${config.rank} (a B shared between heads). Load it in PEFT's layout instead.`,
+      );
+    eachA(config, module, (target, row, column) => {
+      if (row >= matrix.rank) return;
+      const source = row * module.inFeatures + column;
+      a[target] = matrix.a[source]!;
+      used.a.add(source);
+    });
+    eachB(config, module, (target, row, column) => {
+      if (column >= matrix.rank) return;
+      const source = row * matrix.rank + column;
+      const value = matrix.b[source]! * scale;
+      if (seen.has(target) && b[target] !== Math.fround(value)) throw refuse();
+      seen.add(target);
+      b[target] = value;
+      used.b.add(source);
+    });
+    const leftOver = (data: Float32Array, taken: Set<number>) =>
+      data.some((value, i) => value !== 0 && !taken.has(i));
+    if (leftOver(matrix.b, used.b) || leftOver(matrix.a, used.a)) throw refuse();
+  }
+  return adapter;
+}
+
+/** PEFT matrices as they are, in PEFT's layout: modules at the largest rank, scales folded into B. */
+export function adapterFromPeft(
+  matrices: ReadonlyMap<string, LoraMatrices>,
+  modules: readonly LinearModule[],
+  where: string,
+): Adapter {
+  const chosen = adaptedModules(matrices, modules, where);
+  const all = [...matrices.values()];
+  const rank = Math.max(...all.map((matrix) => matrix.rank));
+  const same = all.every((matrix) => matrix.scale === all[0]!.scale && matrix.rank === rank);
+  const alpha = same ? all[0]!.scale * rank : rank;
+  return fromPeft(
+    matrices,
+    { rank, alpha, targets: targetsOf(chosen), layout: "peft" },
+    chosen,
+    where,
+  );
+}
+
+const targetsOf = (modules: readonly LinearModule[]) => [...new Set(modules.map((m) => m.target))];
+
+/** The modules that matrices are for. Throws when one is for no module, or of another size. */
+function adaptedModules(
+  matrices: ReadonlyMap<string, LoraMatrices>,
+  modules: readonly LinearModule[],
+  where: string,
+): readonly LinearModule[] {
+  const byPath = new Map(modules.map((module) => [module.path, module]));
+  return [...matrices].map(([path, { inFeatures, outFeatures }]) => {
+    const module = byPath.get(path);
+    if (module === undefined) {
+      throw new FacetError(`${where} adapts ${path}, which the base model does not have.`);
+    }
+    if (module.inFeatures !== inFeatures || module.outFeatures !== outFeatures) {
+      throw new FacetError(
+        `${where}: ${path} is ${outFeatures} × ${inFeatures} in the adapter and ` +
+          `${module.outFeatures} × ${module.inFeatures} in the base model.`,
+      );
+    }
+    return module;
+  });
+}
+
+const peftRank = (config: LoraConfig, module: LinearModule) =>
+  sharesBetweenHeads(config, module) ? module.heads * config.rank : config.rank;
+
+type Visit = (variableIndex: number, row: number, column: number) => void;
+
+/** Visits variable A's elements with their place in PEFT's `[rank, in]`. */
+function eachA(config: LoraConfig, module: LinearModule, visit: Visit): void {
+  const { inFeatures, heads } = module;
+  const { rank } = config;
+  if (config.layout === "peft") {
+    for (let i = 0; i < rank * inFeatures; i++)
+      visit(i, Math.floor(i / inFeatures), i % inFeatures);
+    return;
+  }
+  // Keras: [heads, in, r] for a layer with a shared B, else [in, r] whatever its axes are called.
+  const groups = sharesBetweenHeads(config, module) ? heads : 1;
+  for (let head = 0; head < groups; head++) {
+    for (let column = 0; column < inFeatures; column++) {
+      for (let r = 0; r < rank; r++) {
+        visit((head * inFeatures + column) * rank + r, head * rank + r, column);
+      }
+    }
+  }
+}
+
+/** Visits variable B's elements with their place in PEFT's `[out, rank]`; a shared B once per head. */
+function eachB(config: LoraConfig, module: LinearModule, visit: Visit): void {
+  const { outFeatures, heads } = module;
+  const { rank } = config;
+  if (config.layout === "peft") {
+    for (let i = 0; i < outFeatures * rank; i++) visit(i, Math.floor(i / rank), i % rank);
+    return;
+  }
+  const groups = sharesBetweenHeads(config, module) ? heads : 1;
+  const width = outFeatures / groups;
+  for (let head = 0; head < groups; head++) {
+    for (let r = 0; r < rank; r++) {
+      for (let column = 0; column < width; column++) {
+        visit(r * width + column, head * width + column, head * rank + r);
+      }
+    }
+  }
+}

@@ -1,0 +1,328 @@
+import { join } from "node:path";
+import { type Dataset, loadDataset } from "../data/dataset.js";
+import { promptIds } from "../data/encode.js";
+import type { Engine } from "../engines/engine.js";
+import { FacetError } from "../errors.js";
+import { writePeftAdapter } from "../formats/peft.js";
+import { streamText } from "../generation/text.js";
+import { type OpenModel, openModel } from "../hub/openModel.js";
+import { type Adapter, createAdapter } from "../lora/adapter.js";
+import { toPeft } from "../lora/peft.js";
+import { gemmaModules } from "../models/gemma/weights.js";
+import { type MemoryPlan, planMemory, refuseTooLarge } from "../runtime/memory.js";
+import { openSession, requireTokenizer, type Session } from "../runtime/session.js";
+import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
+import { type Evaluation, evaluate } from "../training/evaluate.js";
+import { type LoopState, type StepReport, startState, train } from "../training/loop.js";
+import { adamW, type Optimizer } from "../training/optimizers.js";
+import { schedule } from "../training/schedules.js";
+import { evaluationBatches, exampleSource } from "../training/sources.js";
+import { validated } from "../validation.js";
+import { type FinetuneConfig, type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
+import {
+  createRunFolder,
+  fileDigests,
+  readJson,
+  reopenRunFolder,
+  runPaths,
+  versions,
+  writeJson,
+} from "./runFolder.js";
+import { openRunLog, type Sample } from "./runLog.js";
+
+/** What a run tells its caller while it goes on. */
+export type FinetuneEvent =
+  | { readonly kind: "data"; readonly dataset: Dataset }
+  | {
+      readonly kind: "plan";
+      readonly memory: MemoryPlan;
+      readonly trainable: number;
+      readonly totalSteps: number;
+      readonly firstStep: number;
+    }
+  | { readonly kind: "step"; readonly report: StepReport; readonly totalSteps: number }
+  | { readonly kind: "evaluation"; readonly when: "before" | "after"; readonly result: Evaluation }
+  | {
+      readonly kind: "sample";
+      readonly when: "before" | "after";
+      readonly prompt: string;
+      readonly text: string;
+    };
+
+export interface FinetuneResult {
+  readonly run: string;
+  /** "interrupted" when the signal ended the run early; it can be resumed. */
+  readonly status: "finished" | "interrupted";
+  readonly steps: number;
+  readonly trainableParameters: number;
+  /** Of the last epoch that was worked on, as Keras reports it. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly heldOut: { readonly before: Evaluation; readonly after: Evaluation } | undefined;
+  readonly samples: readonly Sample[];
+  readonly tokensPerSecond: number;
+  readonly seconds: number;
+}
+
+export interface FinetuneHooks {
+  readonly onEvent?: (event: FinetuneEvent) => void;
+  /** Aborting it ends the run after the current step, with a checkpoint. */
+  readonly signal?: AbortSignal;
+}
+
+/** Starts a new fine-tuning run. Throws a FacetError before anything is loaded if it cannot be done. */
+export async function finetune(
+  input: FinetuneInput,
+  engine: Engine,
+  hooks: FinetuneHooks = {},
+): Promise<FinetuneResult> {
+  const config = validated(finetuneSchema, input, "finetune");
+  const prepared = await prepare(config);
+  const folder = createRunFolder(config.run);
+  writeJson(runPaths(folder).run, await describe(prepared));
+  return execute(folder, prepared, engine, hooks);
+}
+
+/** Continues an interrupted run from its last checkpoint, with the configuration it was started with. */
+export async function resumeFinetune(
+  run: string,
+  engine: Engine,
+  hooks: FinetuneHooks = {},
+): Promise<FinetuneResult> {
+  const folder = reopenRunFolder(run);
+  const saved = readJson(runPaths(folder).run) as { config: unknown; digests: unknown };
+  const prepared = await prepare(validated(finetuneSchema, saved.config, "finetune"));
+  const { digests } = await describe(prepared);
+  if (JSON.stringify(digests) !== JSON.stringify(saved.digests)) {
+    throw new FacetError(
+      `The data or the base model of ${folder} has changed since the run started, so it cannot be continued exactly. Start a new run.`,
+    );
+  }
+  return execute(folder, prepared, engine, hooks);
+}
+
+interface Prepared {
+  readonly config: FinetuneConfig;
+  readonly model: OpenModel;
+  readonly dataset: Dataset;
+  readonly adapter: Adapter;
+  readonly totalSteps: number;
+}
+
+async function prepare(config: FinetuneConfig): Promise<Prepared> {
+  const model = openModel(config.model);
+  const tokenizer = requireTokenizer(model);
+  if (config.sequenceLength > model.config.maxPositions) {
+    throw new FacetError(
+      `--sequence-length ${config.sequenceLength} is more than ${model.name} was made for (${model.config.maxPositions} tokens).`,
+    );
+  }
+  const { rank, modules: targets, layout, alpha = rank } = config;
+  const adapter = createAdapter(
+    { rank, alpha, targets, layout },
+    gemmaModules(model.config),
+    config.seed,
+  );
+  const dataset = await loadDataset({
+    path: config.data,
+    tokenizer,
+    sequenceLength: config.sequenceLength,
+    filters: config.filter,
+    targets: config.targets,
+    overlong: config.overlong,
+    validationSplit: config.validationSplit,
+    ...(config.limit !== undefined && { limit: config.limit }),
+    ...(config.template !== undefined && { template: config.template }),
+  });
+  const perEpoch = Math.ceil(dataset.train.examples.length / config.batchSize);
+  const totalSteps = Math.min(
+    perEpoch * config.epochs,
+    config.maxSteps ?? Number.POSITIVE_INFINITY,
+  );
+  return { config, model, dataset, adapter, totalSteps };
+}
+
+/** What run.json holds: enough to repeat the run, and to notice when it could not be the same. */
+async function describe({ config, model, dataset, adapter }: Prepared) {
+  const files = [...model.weights.values()].map((tensor) => tensor.file);
+  return {
+    command: "finetune",
+    created: new Date().toISOString(),
+    config,
+    versions: versions(),
+    base: { name: model.name, folder: model.folder },
+    trainable_parameters: adapter.parameters.values.length,
+    data: { path: dataset.path, template: dataset.template.name, report: dataset.train.report },
+    digests: {
+      data: dataset.sha256,
+      base: await fileDigests([...files, join(model.folder, "config.json")]),
+    },
+  };
+}
+
+async function execute(
+  folder: string,
+  prepared: Prepared,
+  engine: Engine,
+  { onEvent = () => {}, signal }: FinetuneHooks,
+): Promise<FinetuneResult> {
+  const { config, model, dataset, adapter, totalSteps } = prepared;
+  const { parameters } = adapter;
+  const paths = runPaths(folder);
+  const padId = requireTokenizer(model).padId;
+  const trainable = parameters.values.length;
+  const microBatchSize = config.microBatchSize ?? config.batchSize;
+  const memory = planMemory(model.config, model.weights, {
+    batchSize: Math.min(microBatchSize, config.batchSize),
+    sequenceLength: Math.max(...dataset.train.examples.map((example) => example.ids.length)),
+    trainable,
+    recompute: config.recompute,
+  });
+  onEvent({ kind: "data", dataset });
+
+  const optimizer = adamW(parameters.slots, { weightDecay: config.weightDecay });
+  const start = restore(paths.checkpoints, adapter, optimizer);
+  onEvent({ kind: "plan", memory, trainable, totalSteps, firstStep: start.step });
+  refuseTooLarge(memory);
+
+  const base = openSession(model, engine);
+  const tuned = openSession(model, engine, adapter);
+  const log = openRunLog(folder, start.step);
+  const began = performance.now();
+  try {
+    const before = await assess("before", base, prepared, onEvent);
+    const learningRate = config.learningRate;
+    const trained = { tokens: 0, seconds: 0, loss: Number.NaN, accuracy: Number.NaN };
+    const end = await train({
+      program: await tuned.training(config.sequenceLength, { recompute: config.recompute }),
+      parameters,
+      optimizer,
+      schedule: schedule(config.schedule, {
+        learningRate,
+        totalSteps,
+        warmupSteps: config.warmupSteps,
+      }),
+      source: exampleSource(dataset.train.examples, { ...config, padId }),
+      totalSteps,
+      reduction: { kind: "mean" },
+      clipNorm: config.clipNorm,
+      start,
+      onStep: async (report, state) => {
+        log.step(report);
+        trained.tokens += report.targetTokens;
+        trained.seconds += report.seconds;
+        trained.loss = report.epochLoss;
+        trained.accuracy = report.epochAccuracy;
+        onEvent({ kind: "step", report, totalSteps });
+        const due = state.step % config.saveEvery === 0 || state.step === totalSteps;
+        if (due || signal?.aborted) await save(paths.checkpoints, adapter, optimizer, state);
+      },
+      shouldStop: () => signal?.aborted ?? false,
+    });
+    await saveAdapter(paths.adapter, adapter, model);
+    const finished = end.step === totalSteps;
+    const after = finished ? await assess("after", tuned, prepared, onEvent) : undefined;
+    const samples = (after?.samples ?? []).map(({ prompt, text }, i) => ({
+      prompt,
+      before: before.samples[i]!.text,
+      after: text,
+    }));
+    const result: FinetuneResult = {
+      run: folder,
+      status: finished ? "finished" : "interrupted",
+      steps: end.step,
+      trainableParameters: trainable,
+      loss: trained.loss,
+      accuracy: trained.accuracy,
+      heldOut: before.heldOut && after?.heldOut && { before: before.heldOut, after: after.heldOut },
+      samples,
+      tokensPerSecond: trained.tokens / trained.seconds,
+      seconds: (performance.now() - began) / 1000,
+    };
+    if (finished) log.finish(samples, reportOf(result, prepared));
+    return result;
+  } finally {
+    log.close();
+    await base.close();
+    await tuned.close();
+  }
+}
+
+/** Held-out loss and the answers to the run's prompts. */
+async function assess(
+  when: "before" | "after",
+  session: Session,
+  { config, model, dataset }: Prepared,
+  onEvent: (event: FinetuneEvent) => void,
+) {
+  const tokenizer = requireTokenizer(model);
+  let heldOut: Evaluation | undefined;
+  if (dataset.validation !== undefined) {
+    const batches = evaluationBatches(dataset.validation.examples, 4, tokenizer.padId);
+    heldOut = await evaluate(
+      await session.evaluation(config.sequenceLength),
+      session.parameters,
+      batches,
+    );
+    onEvent({ kind: "evaluation", when, result: heldOut });
+  }
+  const samples: { prompt: string; text: string }[] = [];
+  for (const prompt of config.prompts) {
+    const fields = Object.fromEntries(dataset.template.fields.map((field) => [field, prompt]));
+    const ids = promptIds(dataset.template, fields, tokenizer);
+    let text = "";
+    const options = { maxLength: config.sampleLength, seed: config.seed };
+    for await (const piece of streamText(session, ids, options)) text += piece;
+    samples.push({ prompt, text: text.trim() });
+    onEvent({ kind: "sample", when, prompt, text: text.trim() });
+  }
+  return { heldOut, samples };
+}
+
+function reportOf(result: FinetuneResult, { config, model, dataset }: Prepared) {
+  const facts = {
+    "Base model": model.name,
+    Data: `${dataset.train.examples.length} rows of ${dataset.path}`,
+    Template: dataset.template.name,
+    "LoRA rank": `${config.rank} (${config.layout} layout) on ${config.modules.join(", ")}`,
+    "Trainable parameters": result.trainableParameters.toLocaleString("en"),
+    "Learning rate": `${config.learningRate}, ${config.schedule}`,
+    Steps: String(result.steps),
+    Speed: `${result.tokensPerSecond.toFixed(0)} target tokens/s`,
+    Duration: `${result.seconds.toFixed(0)} s`,
+    Seed: String(config.seed),
+  };
+  return {
+    title: `Fine-tuning of ${model.name}`,
+    model: model.name,
+    facts: Object.entries(facts).map(([label, value]) => ({ label, value })),
+    validation: [],
+    command: `npx facet chat --model ${config.model} --adapter ${result.run}/adapter`,
+    ...(result.heldOut && { heldOut: result.heldOut }),
+  };
+}
+
+function restore(checkpoints: string, adapter: Adapter, optimizer: Optimizer): LoopState {
+  const latest = latestCheckpoint(checkpoints);
+  return latest === undefined ? startState : loadCheckpoint(latest, adapter.parameters, optimizer);
+}
+
+const save = (folder: string, adapter: Adapter, optimizer: Optimizer, state: LoopState) =>
+  saveCheckpoint(folder, adapter.parameters, optimizer, state, 2);
+
+/** Writes the adapter as PEFT reads it, in one portable form. */
+export async function saveAdapter(
+  folder: string,
+  adapter: Adapter,
+  model: OpenModel,
+): Promise<void> {
+  const { rank, matrices } = toPeft(adapter);
+  const targetModules = [...new Set(adapter.modules.map((module) => module.target))];
+  await writePeftAdapter(folder, {
+    matrices,
+    rank,
+    alpha: rank,
+    targetModules,
+    baseModel: model.name,
+  });
+}

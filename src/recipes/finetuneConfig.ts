@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { targets } from "../models/gemma/weights.js";
+import { scheduleNames } from "../training/schedules.js";
+
+const count = z.int().positive();
+const fraction = z.number().min(0).lt(1);
+
+/**
+ * Everything that decides a fine-tuning run. The command line's options are made from this schema,
+ * and `run.json` holds a value of it: the same value on the same engine gives the same run.
+ */
+export const finetuneSchema = z.strictObject({
+  model: z.string().describe("preset name or model folder"),
+  data: z.string().describe("JSON Lines file to learn from"),
+  run: z.string().describe("folder for the results; must not exist yet"),
+  filter: z.array(z.string()).default([]).describe("keep only rows that pass: no-context"),
+  template: z
+    .string()
+    .optional()
+    .describe("how a row becomes text: tutorial, gemma-chat, plain, or text with {field} in it"),
+  limit: count.optional().describe("use only the first rows that pass the filters"),
+  targets: z.enum(["all", "completion"]).default("all").describe("which tokens count in the loss"),
+  overlong: z
+    .enum(["truncate", "drop"])
+    .default("truncate")
+    .describe("what becomes of rows longer than the sequence length"),
+  sequenceLength: count.min(2).default(512).describe("longest row in tokens"),
+  validationSplit: fraction.default(0).describe("share of rows held out, chosen by content"),
+  rank: count.default(4).describe("LoRA rank"),
+  alpha: z
+    .number()
+    .positive()
+    .optional()
+    .describe("LoRA alpha; the update is scaled by alpha / rank (default: the rank)"),
+  modules: z
+    .array(z.enum(targets))
+    .min(1)
+    .default(["q_proj", "v_proj"])
+    .describe("layers that get an adapter"),
+  layout: z
+    .enum(["keras", "peft"])
+    .default("keras")
+    .describe("LoRA variables as in Keras (one A per head, shared B) or as in PEFT"),
+  epochs: count.default(1).describe("passes over the data"),
+  maxSteps: count.optional().describe("stop after this many optimizer steps"),
+  batchSize: count.default(1).describe("rows per optimizer step"),
+  microBatchSize: count.optional().describe("rows computed at a time (default: the batch size)"),
+  learningRate: z.number().positive().default(2e-4).describe("peak learning rate"),
+  schedule: z.enum(scheduleNames).default("linear").describe("how the learning rate decays"),
+  warmupSteps: z.int().nonnegative().default(0).describe("steps of linear warm-up"),
+  weightDecay: z.number().nonnegative().default(0.01).describe("AdamW's decoupled weight decay"),
+  clipNorm: z.number().positive().optional().describe("scale gradients down to this global norm"),
+  shuffle: z.boolean().default(true).describe("visit rows in a new order every epoch"),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe("recompute activations in the backward pass: less memory, more time"),
+  saveEvery: count.default(200).describe("optimizer steps between checkpoints"),
+  prompts: z
+    .array(z.string())
+    .default([])
+    .describe("instructions to answer before and after training"),
+  sampleLength: count.default(128).describe("longest sample in tokens, prompt included"),
+  seed: z.int().nonnegative().default(0).describe("seed of initialisation and order"),
+});
+
+export type FinetuneConfig = z.output<typeof finetuneSchema>;
+export type FinetuneInput = z.input<typeof finetuneSchema>;

@@ -1,0 +1,264 @@
+import { copyFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Corpus, tokenizeCorpus } from "../data/corpus.js";
+import { epochOrder } from "../data/order.js";
+import { windowBatch, windowCount } from "../data/windows.js";
+import type { Engine } from "../engines/engine.js";
+import { allocateParameters, type Parameters, views } from "../engines/parameters.js";
+import { FacetError } from "../errors.js";
+import { writeFolderAtomic } from "../formats/atomicFile.js";
+import { readFloat32, writeSafetensors } from "../formats/safetensors.js";
+import { openModel } from "../hub/openModel.js";
+import {
+  type GemmaConfig,
+  readGemmaConfigFile,
+  toHuggingFaceConfig,
+} from "../models/gemma/config.js";
+import { initialWeights } from "../models/gemma/initialize.js";
+import { trainableWeights } from "../models/gemma/model.js";
+import { evaluationProgram, type GemmaGraph, trainingProgram } from "../models/gemma/programs.js";
+import { gemmaWeightSpecs } from "../models/gemma/weights.js";
+import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
+import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
+import { type Evaluation, evaluate } from "../training/evaluate.js";
+import { type BatchSource, type StepReport, startState, train } from "../training/loop.js";
+import { adamW } from "../training/optimizers.js";
+import { schedule } from "../training/schedules.js";
+import { validated } from "../validation.js";
+import { type PretrainConfig, type PretrainInput, pretrainSchema } from "./pretrainConfig.js";
+import {
+  appendJsonLine,
+  createRunFolder,
+  fileDigests,
+  forgetLaterSteps,
+  readJson,
+  reopenRunFolder,
+  runPaths,
+  versions,
+  writeJson,
+} from "./runFolder.js";
+
+export type PretrainEvent =
+  | { readonly kind: "tokenizing"; readonly bytes: number; readonly totalBytes: number }
+  | {
+      readonly kind: "corpus";
+      readonly tokens: number;
+      readonly heldOutTokens: number;
+      readonly parameters: number;
+    }
+  | { readonly kind: "step"; readonly report: StepReport; readonly totalSteps: number }
+  | { readonly kind: "evaluation"; readonly step: number; readonly result: Evaluation };
+
+export interface PretrainResult {
+  readonly run: string;
+  /** The model folder, as Hugging Face lays it out. */
+  readonly model: string;
+  readonly status: "finished" | "interrupted";
+  readonly steps: number;
+  readonly parameters: number;
+  readonly heldOut: Evaluation;
+}
+
+export interface PretrainHooks {
+  readonly onEvent?: (event: PretrainEvent) => void;
+  /** Aborting it ends the run after the current step, with a checkpoint. */
+  readonly signal?: AbortSignal;
+}
+
+/** Trains all weights on plain text, from random ones or from a model. Throws a FacetError for bad input. */
+export async function pretrain(
+  input: PretrainInput,
+  engine: Engine,
+  hooks: PretrainHooks = {},
+): Promise<PretrainResult> {
+  const config = validated(pretrainSchema, input, "pretrain");
+  const shape = readGemmaConfigFile(config.config);
+  const folder = createRunFolder(config.run);
+  writeJson(runPaths(folder).run, {
+    command: "pretrain",
+    created: new Date().toISOString(),
+    config,
+    versions: versions(),
+    digests: await fileDigests([config.tokenizer, ...config.text]),
+  });
+  return execute(folder, config, shape, engine, hooks);
+}
+
+/** Continues an interrupted run from its last checkpoint. */
+export async function resumePretrain(
+  run: string,
+  engine: Engine,
+  hooks: PretrainHooks = {},
+): Promise<PretrainResult> {
+  const folder = reopenRunFolder(run);
+  const saved = readJson(runPaths(folder).run) as { config: unknown };
+  const config = validated(pretrainSchema, saved.config, "pretrain");
+  return execute(folder, config, readGemmaConfigFile(config.config), engine, hooks);
+}
+
+/** How many held-out batches an evaluation during training looks at. */
+const evaluationBatchCount = 20;
+
+async function execute(
+  folder: string,
+  config: PretrainConfig,
+  shape: GemmaConfig,
+  engine: Engine,
+  { onEvent = () => {}, signal }: PretrainHooks,
+): Promise<PretrainResult> {
+  const tokenizer = loadSentencePiece(config.tokenizer);
+  if (tokenizer.vocabularySize > shape.vocabularySize) {
+    throw new FacetError(
+      `${config.tokenizer} has ${tokenizer.vocabularySize} pieces, ${config.config} a vocabulary of ${shape.vocabularySize}.`,
+    );
+  }
+  const corpus = await tokenizeCorpus({
+    files: config.text,
+    tokenizer,
+    cacheFile: join(folder, "corpus.bin"),
+    heldOut: config.heldOut,
+    onProgress: (bytes, totalBytes) => onEvent({ kind: "tokenizing", bytes, totalBytes }),
+  });
+  const source = windowSource(corpus, config);
+  const parameters = allocateParameters(gemmaWeightSpecs(shape));
+  const values = views(parameters.slots, parameters.values);
+  for (const [name, data] of startingWeights(config, shape)) values[name]!.data.set(data);
+  onEvent({
+    kind: "corpus",
+    tokens: corpus.train.tokens.length,
+    heldOutTokens: corpus.heldOut.tokens.length,
+    parameters: parameters.values.length,
+  });
+
+  const trainable = trainableWeights(shape);
+  const graph: GemmaGraph = {
+    config: shape,
+    tensor: (name) => trainable.get(name)!,
+    delta: () => undefined,
+    trainable,
+  };
+  const maxLength = config.sequenceLength;
+  const program = await engine.compile(trainingProgram(graph, { maxLength, recompute: false }));
+  const evaluation = await engine.compile(evaluationProgram(graph, { maxLength }));
+  const held = heldOutBatches(corpus, config);
+  const optimizer = adamW(parameters.slots, {
+    ...config,
+    epsilon: 1e-8,
+    epsilonPlacement: "torch",
+    decays: (name) => !name.includes("norm"),
+  });
+
+  const paths = runPaths(folder);
+  const latest = latestCheckpoint(paths.checkpoints);
+  const start = latest ? loadCheckpoint(latest, parameters, optimizer) : startState;
+  forgetLaterSteps(paths.metrics, start.step);
+  const end = await train({
+    program,
+    parameters,
+    optimizer,
+    schedule: schedule(config.schedule, { ...config, totalSteps: config.steps }),
+    source,
+    totalSteps: config.steps,
+    reduction: { kind: "mean" },
+    clipNorm: config.clipNorm,
+    start,
+    onStep: async (report, state) => {
+      const { step, loss, gradientNorm, learningRate, targetTokens, seconds } = report;
+      const line = { step, loss, gradient_norm: gradientNorm, learning_rate: learningRate };
+      appendJsonLine(paths.metrics, { ...line, tokens_per_second: targetTokens / seconds });
+      onEvent({ kind: "step", report, totalSteps: config.steps });
+      if (step % config.evaluateEvery === 0) {
+        const result = await evaluate(evaluation, values, held.slice(0, evaluationBatchCount));
+        appendJsonLine(paths.metrics, { step, held_out_loss: result.loss });
+        onEvent({ kind: "evaluation", step, result });
+      }
+      if (step % config.saveEvery === 0 || step === config.steps || signal?.aborted) {
+        await saveCheckpoint(paths.checkpoints, parameters, optimizer, state, 2);
+      }
+    },
+    shouldStop: () => signal?.aborted ?? false,
+  });
+  const heldOut = await evaluate(evaluation, values, held);
+  const model = join(folder, "model");
+  await writeModel(model, config, shape, parameters);
+  await program.close();
+  await evaluation.close();
+  return {
+    run: folder,
+    model,
+    status: end.step === config.steps ? "finished" : "interrupted",
+    steps: end.step,
+    parameters: parameters.values.length,
+    heldOut,
+  };
+}
+
+function windowSource(corpus: Corpus, config: PretrainConfig): BatchSource {
+  const { sequenceLength, batchSize, seed } = config;
+  const count = windowCount(corpus.train, sequenceLength);
+  const stepsPerEpoch = Math.floor(count / batchSize);
+  if (stepsPerEpoch === 0) {
+    throw new FacetError(
+      `The text makes ${count} rows of ${sequenceLength} tokens, fewer than one batch of ${batchSize}. Give more text or smaller batches.`,
+    );
+  }
+  let current: { epoch: number; order: Uint32Array } | undefined;
+  return {
+    stepsPerEpoch,
+    batches(epoch, index) {
+      if (current?.epoch !== epoch)
+        current = { epoch, order: epochOrder(count, seed, epoch, true) };
+      const windows = current.order.subarray(index * batchSize, (index + 1) * batchSize);
+      return [windowBatch(corpus.train, windows, sequenceLength)];
+    },
+  };
+}
+
+function heldOutBatches(corpus: Corpus, { sequenceLength, batchSize }: PretrainConfig) {
+  const count = windowCount(corpus.heldOut, sequenceLength);
+  if (count === 0) {
+    throw new FacetError(
+      `The held-out text is shorter than one row of ${sequenceLength} tokens. Give more text or a larger --held-out.`,
+    );
+  }
+  const batches = [];
+  for (let from = 0; from < count; from += batchSize) {
+    const length = Math.min(batchSize, count - from);
+    const windows = Array.from({ length }, (_, i) => from + i);
+    batches.push(windowBatch(corpus.heldOut, windows, sequenceLength));
+  }
+  return batches;
+}
+
+function startingWeights(config: PretrainConfig, shape: GemmaConfig): Map<string, Float32Array> {
+  if (config.from === undefined) return initialWeights(shape, config.seed);
+  const model = openModel(config.from);
+  if (JSON.stringify(model.config) !== JSON.stringify(shape)) {
+    throw new FacetError(`${config.from} has another shape than ${config.config}.`);
+  }
+  return new Map([...model.weights].map(([name, tensor]) => [name, readFloat32(tensor)]));
+}
+
+/** Writes the model as Hugging Face lays it out, in one safetensors file. */
+async function writeModel(
+  folder: string,
+  config: PretrainConfig,
+  shape: GemmaConfig,
+  parameters: Parameters,
+): Promise<void> {
+  const values = views(parameters.slots, parameters.values);
+  const dtype = config.dtype === "bfloat16" ? "BF16" : "F32";
+  await writeFolderAtomic(folder, (temporary) => {
+    const tensors = Object.entries(values).map(
+      ([name, { data, shape }]) => ({ name, dtype, shape, data }) as const,
+    );
+    writeSafetensors(join(temporary, "model.safetensors"), tensors);
+    writeJson(join(temporary, "config.json"), toHuggingFaceConfig(shape, config.dtype));
+    writeJson(join(temporary, "generation_config.json"), {
+      bos_token_id: 2,
+      eos_token_id: 1,
+      pad_token_id: 0,
+    });
+    copyFileSync(config.tokenizer, join(temporary, "tokenizer.model"));
+  });
+}

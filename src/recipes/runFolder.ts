@@ -1,0 +1,89 @@
+import { createHash } from "node:crypto";
+import { appendFileSync, createReadStream, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { arch, platform } from "node:os";
+import { basename, join, resolve } from "node:path";
+import { FacetError } from "../errors.js";
+import { cleanTemporaries, writeFileAtomic } from "../formats/atomicFile.js";
+import { parseStrictJson } from "../formats/strictJson.js";
+
+/** The places inside a run folder. */
+export const runPaths = (folder: string) => ({
+  run: join(folder, "run.json"),
+  metrics: join(folder, "metrics.jsonl"),
+  checkpoints: join(folder, "checkpoints"),
+  adapter: join(folder, "adapter"),
+  samples: join(folder, "samples.jsonl"),
+  report: join(folder, "report.html"),
+});
+
+/** Makes the folder of a new run. Throws a FacetError when something is there already. */
+export function createRunFolder(path: string): string {
+  const folder = resolve(path);
+  if (existsSync(folder)) {
+    throw new FacetError(
+      `The run folder ${folder} exists already. Choose another --run, or continue that run with --resume.`,
+    );
+  }
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+/** The folder of a run to be continued, without the leftovers of a writer that was killed. */
+export function reopenRunFolder(path: string): string {
+  const folder = resolve(path);
+  const { run, checkpoints } = runPaths(folder);
+  if (!existsSync(run)) {
+    throw new FacetError(`There is no run to resume in ${folder}: it has no run.json.`);
+  }
+  for (const place of [folder, checkpoints]) if (existsSync(place)) cleanTemporaries(place);
+  return folder;
+}
+
+export function writeJson(path: string, value: unknown): void {
+  writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+export const readJson = (path: string): unknown =>
+  parseStrictJson(readFileSync(path, "utf8"), path);
+
+/** Adds a line to a JSON Lines file. */
+export function appendJsonLine(path: string, value: unknown): void {
+  appendFileSync(path, `${JSON.stringify(value)}\n`);
+}
+
+/** Drops the lines of steps after `step`, which a resumed run will write again. */
+export function forgetLaterSteps(path: string, step: number): void {
+  if (!existsSync(path)) return;
+  const lines = readFileSync(path, "utf8").split("\n");
+  const kept = lines.filter((line) => {
+    // A killed writer may leave half a line at the end.
+    if (!line.endsWith("}")) return false;
+    return (JSON.parse(line) as { step: number }).step <= step;
+  });
+  writeFileAtomic(path, kept.map((line) => `${line}\n`).join(""));
+}
+
+/** Versions that a run's numbers depend on. */
+export function versions(): Record<string, string> {
+  const require = createRequire(import.meta.url);
+  const version = (path: string) => (require(path) as { version: string }).version;
+  return {
+    facet: version("../../package.json"),
+    node: process.version,
+    onnxruntime: version("onnxruntime-node/package.json"),
+    platform: `${platform()}-${arch()}`,
+  };
+}
+
+/** sha256 of each file of a model, by name. */
+export async function fileDigests(paths: Iterable<string>): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const path of new Set(paths)) {
+    const hash = createHash("sha256");
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }))
+      hash.update(chunk);
+    digests[basename(path)] = hash.digest("hex");
+  }
+  return digests;
+}

@@ -1,0 +1,70 @@
+import { existsSync, readFileSync } from "node:fs";
+import { writeFileAtomic } from "../formats/atomicFile.js";
+import { createEventWriter } from "../formats/tensorboard.js";
+import { type ReportData, renderReport } from "../report/report.js";
+import type { StepReport } from "../training/loop.js";
+import { appendJsonLine, forgetLaterSteps, runPaths } from "./runFolder.js";
+
+/** An answer of the base model and of the tuned one. */
+export interface Sample {
+  readonly prompt: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+/** What a run writes about itself while it goes on: metrics.jsonl and TensorBoard events. */
+export interface RunLog {
+  step(report: StepReport): void;
+  /** Writes samples.jsonl and report.html. */
+  finish(
+    samples: readonly Sample[],
+    report: Omit<ReportData, "curve" | "created" | "samples">,
+  ): void;
+  close(): void;
+}
+
+/** Opens the log of a run that stands at `step`; what a killed run wrote about later steps is dropped. */
+export function openRunLog(folder: string, step: number): RunLog {
+  const paths = runPaths(folder);
+  forgetLaterSteps(paths.metrics, step);
+  const events = createEventWriter(folder);
+  return {
+    step(report) {
+      const line = {
+        step: report.step,
+        epoch: report.epoch,
+        loss: report.lossSum / report.targetTokens,
+        accuracy: report.correct / report.targetTokens,
+        target_tokens: report.targetTokens,
+        gradient_norm: report.gradientNorm,
+        learning_rate: report.learningRate,
+        tokens_per_second: report.targetTokens / report.seconds,
+      };
+      appendJsonLine(paths.metrics, line);
+      for (const tag of ["loss", "accuracy", "gradient_norm", "learning_rate"] as const) {
+        events.scalar(`train/${tag}`, report.step, line[tag]);
+      }
+    },
+    finish(samples, report) {
+      writeFileAtomic(
+        paths.samples,
+        samples.map((sample) => `${JSON.stringify(sample)}\n`).join(""),
+      );
+      const curve = readCurve(paths.metrics);
+      const created = new Date().toISOString();
+      writeFileAtomic(
+        paths.report,
+        renderReport({ ...report, curve, created, samples: [...samples] }),
+      );
+    },
+    close: () => events.close(),
+  };
+}
+
+function readCurve(path: string): { step: number; loss: number }[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, "utf8")
+    .split("\n")
+    .filter((line) => line !== "");
+  return lines.map((line) => JSON.parse(line) as { step: number; loss: number });
+}

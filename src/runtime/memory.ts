@@ -1,0 +1,70 @@
+import { freemem } from "node:os";
+import { FacetError } from "../errors.js";
+import type { TensorInfo } from "../formats/safetensors.js";
+import type { GemmaConfig } from "../models/gemma/config.js";
+import { chunkRows } from "../models/gemma/programs.js";
+
+/** An estimate of the memory a training run needs, in bytes. */
+export interface MemoryPlan {
+  /** Mapped from their files: the kernel may drop these pages under pressure. */
+  readonly weights: number;
+  /** What the backward pass needs of the forward pass, at the longest batch. */
+  readonly activations: number;
+  /** One chunk of logits, and the output head in float32 when it is stored in half precision. */
+  readonly head: number;
+  /** Parameters, gradients and two moments. */
+  readonly optimizer: number;
+  readonly total: number;
+}
+
+/** Estimates a run's memory from shapes alone, before anything is loaded. */
+export function planMemory(
+  config: GemmaConfig,
+  weights: ReadonlyMap<string, TensorInfo>,
+  run: { batchSize: number; sequenceLength: number; trainable: number; recompute: boolean },
+): MemoryPlan {
+  const { hiddenSize: d, intermediateSize: f, numHeads, numKeyValueHeads, headDim } = config;
+  const tokens = run.batchSize * run.sequenceLength;
+  // Per token and layer: norms and residuals, queries and keys before and after rotation, values,
+  // probabilities of every head, and the gate, up, GELU and product of the feed-forward layer.
+  const attention =
+    (3 * numHeads + 4 * numKeyValueHeads) * headDim + 2 * numHeads * run.sequenceLength;
+  const perLayer = 5 * d + attention + 4 * f;
+  const layers = run.recompute ? 1 : config.numLayers;
+  const kept = run.recompute ? config.numLayers * d : 0;
+  const activations = 4 * tokens * (perLayer * layers + kept);
+
+  const embedding = weights.get("model.embed_tokens.weight");
+  const widened = embedding?.dtype === "F32" ? 0 : 4 * config.vocabularySize * d;
+  const rows = Math.min(tokens, chunkRows(config.vocabularySize));
+  const head = 8 * rows * config.vocabularySize + widened;
+  const mapped = [...weights.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);
+  const optimizer = 16 * run.trainable;
+  return {
+    weights: mapped,
+    activations,
+    head,
+    optimizer,
+    total: mapped + activations + head + optimizer,
+  };
+}
+
+/** Throws a FacetError when what cannot be dropped under pressure is more than this machine has free. */
+export function refuseTooLarge(plan: MemoryPlan): void {
+  const available = availableMemory();
+  const needed = plan.total - plan.weights;
+  if (needed <= available) return;
+  throw new FacetError(
+    `This run needs about ${gib(needed)} besides ${gib(plan.weights)} of mapped weights, and ` +
+      `${gib(available)} are free. Use a smaller --batch-size or --sequence-length, or --recompute.`,
+  );
+}
+
+/** Memory this process may still take, in bytes: what the system has free, within the container's limit. */
+export function availableMemory(): number {
+  // Newer versions of Node count reclaimable memory and the container's limit themselves.
+  const { availableMemory: precise } = process as { availableMemory?: () => number };
+  return precise?.() ?? freemem();
+}
+
+export const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`;

@@ -1,0 +1,143 @@
+import type { Batch } from "../data/batches.js";
+import type { Executable } from "../engines/engine.js";
+import type { Parameters } from "../engines/parameters.js";
+import { FacetError } from "../errors.js";
+import {
+  computeGradient,
+  type GradientResult,
+  globalNorm,
+  type LossReduction,
+} from "./gradient.js";
+import type { Optimizer } from "./optimizers.js";
+import type { Schedule } from "./schedules.js";
+
+/** The data of a run: the micro-batches of any optimizer step, from nothing but its place. */
+export interface BatchSource {
+  readonly stepsPerEpoch: number;
+  batches(epoch: number, index: number): readonly Batch[];
+}
+
+/** Running totals of the current epoch. */
+export interface EpochTotals {
+  /** Σ loss · rows: the epoch's loss is the mean weighted by batch size, as in Keras. */
+  readonly weightedLoss: number;
+  readonly rows: number;
+  readonly correct: number;
+  readonly targetTokens: number;
+}
+
+/** Where a run stands; with the parameters and the optimizer's moments, all that resuming needs. */
+export interface LoopState {
+  /** Optimizer steps done. */
+  readonly step: number;
+  readonly epoch: number;
+  /** Steps done in this epoch. */
+  readonly index: number;
+  readonly totals: EpochTotals;
+}
+
+export const noTotals: EpochTotals = { weightedLoss: 0, rows: 0, correct: 0, targetTokens: 0 };
+export const startState: LoopState = { step: 0, epoch: 0, index: 0, totals: noTotals };
+
+export interface StepReport extends GradientResult {
+  /** Steps done, this one included. */
+  readonly step: number;
+  readonly epoch: number;
+  /** Of the epoch so far, this step included. */
+  readonly epochLoss: number;
+  readonly epochAccuracy: number;
+  readonly epochEnded: boolean;
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  readonly seconds: number;
+}
+
+export interface TrainOptions {
+  readonly program: Executable;
+  readonly parameters: Parameters;
+  readonly optimizer: Optimizer;
+  readonly schedule: Schedule;
+  readonly source: BatchSource;
+  readonly totalSteps: number;
+  readonly reduction: LossReduction;
+  /** Scale the gradient down to this global norm when it is larger. */
+  readonly clipNorm?: number | undefined;
+  readonly start?: LoopState;
+  /** Called after every step, with the state to resume from; the next step waits for it. */
+  readonly onStep?: (report: StepReport, state: LoopState) => void | Promise<void>;
+  /** Asked after every step; true ends the loop early. */
+  readonly shouldStop?: () => boolean;
+}
+
+/**
+ * Trains until `totalSteps`. Throws a FacetError, before the parameters are touched, when a step's
+ * loss or gradient is not finite, or when every gradient is zero.
+ */
+export async function train(options: TrainOptions): Promise<LoopState> {
+  const { program, parameters, optimizer, schedule, source, reduction } = options;
+  let state = options.start ?? startState;
+  while (state.step < options.totalSteps) {
+    const began = performance.now();
+    const batches = source.batches(state.epoch, state.index);
+    const result = await computeGradient(program, parameters, batches, reduction);
+    const gradientNorm = globalNorm(parameters.gradients);
+    const learningRate = schedule(state.step);
+    refuseBadStep(result, gradientNorm, state.step + 1, learningRate);
+    clip(parameters.gradients, gradientNorm, options.clipNorm);
+    optimizer.update(parameters.values, parameters.gradients, learningRate);
+
+    const totals = addTotals(state.totals, result);
+    const epochEnded = state.index + 1 === source.stepsPerEpoch;
+    const step = state.step + 1;
+    const report: StepReport = {
+      ...result,
+      step,
+      epoch: state.epoch,
+      epochLoss: totals.weightedLoss / totals.rows,
+      epochAccuracy: totals.correct / totals.targetTokens,
+      epochEnded,
+      gradientNorm,
+      learningRate,
+      seconds: (performance.now() - began) / 1000,
+    };
+    state = epochEnded
+      ? { step, epoch: state.epoch + 1, index: 0, totals: noTotals }
+      : { step, epoch: state.epoch, index: state.index + 1, totals };
+    await options.onStep?.(report, state);
+    // The engine blocks while it runs: let signals and timers through between steps.
+    await new Promise(setImmediate);
+    if (options.shouldStop?.()) break;
+  }
+  return state;
+}
+
+function addTotals(totals: EpochTotals, result: GradientResult): EpochTotals {
+  return {
+    weightedLoss: totals.weightedLoss + result.loss * result.rows,
+    rows: totals.rows + result.rows,
+    correct: totals.correct + result.correct,
+    targetTokens: totals.targetTokens + result.targetTokens,
+  };
+}
+
+function refuseBadStep(result: GradientResult, norm: number, step: number, rate: number): void {
+  if (!Number.isFinite(result.loss) || !Number.isFinite(norm)) {
+    const what = Number.isFinite(result.loss) ? "gradient" : "loss";
+    throw new FacetError(
+      `The ${what} is not a finite number at step ${step} (learning rate ${rate}). The run stopped ` +
+        "before this step changed anything; resume from its last checkpoint with a lower learning rate.",
+    );
+  }
+  if (norm === 0) {
+    throw new FacetError(
+      `Every gradient is zero at step ${step}, so nothing can be learned. Check that the adapter ` +
+        "reaches the loss and that the rows have target tokens.",
+    );
+  }
+}
+
+function clip(gradients: Float32Array, norm: number, limit: number | undefined): void {
+  if (limit === undefined || norm <= limit) return;
+  const factor = limit / norm;
+  for (let i = 0; i < gradients.length; i++) gradients[i] = gradients[i]! * factor;
+}
