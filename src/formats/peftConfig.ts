@@ -1,0 +1,157 @@
+import { z } from "zod";
+import { FacetError } from "../errors.js";
+import { readStrictJson } from "./strictJson.js";
+
+/** What `adapter_config.json` says that a plain LoRA adapter needs. */
+export interface PeftConfig {
+  /** r, for the modules that `rankPattern` does not name. */
+  readonly rank: number;
+  /** lora_alpha, for the modules that `alphaPattern` does not name. */
+  readonly alpha: number;
+  /** Scale by α/√r instead of α/r. */
+  readonly useRslora: boolean;
+  /** Module names (matched at the end of a module path), or PEFT's regular expression or keyword. */
+  readonly targetModules: readonly string[] | string | null;
+  readonly baseModel: string | null;
+  /** Regular expressions for the end of a module path, and the rank of the modules they match. */
+  readonly rankPattern: ReadonlyMap<string, number>;
+  /** Likewise, and their alpha. */
+  readonly alphaPattern: ReadonlyMap<string, number>;
+}
+
+const rank = z.int().positive();
+const alpha = z.number().positive();
+
+const configSchema = z.looseObject({
+  peft_type: z.string(),
+  r: rank,
+  lora_alpha: alpha,
+  target_modules: z.union([z.array(z.string()), z.string()]).nullish(),
+  base_model_name_or_path: z.string().nullish(),
+  use_rslora: z.boolean().default(false),
+  rank_pattern: z.record(z.string(), rank).nullish(),
+  alpha_pattern: z.record(z.string(), alpha).nullish(),
+  bias: z.string().default("none"),
+  init_lora_weights: z.union([z.boolean(), z.string()]).nullish(),
+});
+
+/** Settings that do not change what the stored matrices mean. */
+const HARMLESS = new Set([
+  ...[
+    "auto_mapping",
+    "eva_config",
+    "exclude_modules",
+    "inference_mode",
+    "layers_pattern",
+    "layers_to_transform",
+  ],
+  ...["lora_dropout", "megatron_core", "peft_version", "qalora_group_size", "revision"],
+  ...["runtime_config", "task_type"],
+]);
+
+/** Settings that, when set, change what the adapter computes in a way Facet does not reproduce. */
+const REFUSED: Readonly<Record<string, string>> = {
+  use_dora: "it is a DoRA adapter, which also rescales the rows of the weights",
+  modules_to_save: "it replaces whole modules, not only adds low-rank matrices",
+  lora_bias: "it trains biases, which Gemma's layers do not have",
+  fan_in_fan_out: "its weights are stored transposed",
+  layer_replication: "it repeats layers of the base model",
+  target_parameters: "it adapts bare parameters instead of linear layers",
+  trainable_token_indices: "it trains rows of the embedding",
+  alora_invocation_tokens: "it acts only after its invocation tokens",
+  use_qalora: "it pools the inputs of its layers",
+  use_bdlora: "its matrices are block-diagonal shards",
+  megatron_config: "it was made for Megatron's parallel layers",
+};
+
+/** Initialisations that leave the base model's weights as they are; the others subtract from them. */
+const HARMLESS_INITS = new Set(["gaussian", "orthogonal", "eva"]);
+
+/**
+ * Reads `adapter_config.json`. Throws FacetError, naming the field, when it is malformed or when it sets
+ * something that Facet would have to ignore.
+ */
+export function readPeftConfig(path: string): PeftConfig {
+  const parsed = configSchema.safeParse(readStrictJson(path));
+  if (!parsed.success) throw new FacetError(`${path}: ${z.prettifyError(parsed.error)}`);
+  const config = parsed.data;
+  refuseUnless(config.peft_type === "LORA", path, "peft_type", config.peft_type, "it is not LoRA");
+  const biasReason = "it trains biases, which Gemma's layers do not have";
+  refuseUnless(config.bias === "none", path, "bias", config.bias, biasReason);
+  const init = config.init_lora_weights ?? true;
+  const keepsBase = typeof init === "boolean" || HARMLESS_INITS.has(init);
+  const initReason =
+    "it belongs to a base model changed at its start. In PEFT, convert it with save_pretrained(path_initial_model_for_weight_conversion=...)";
+  refuseUnless(keepsBase, path, "init_lora_weights", init, initReason);
+  for (const [field, value] of Object.entries(config)) {
+    const known = Object.hasOwn(configSchema.shape, field) || HARMLESS.has(field);
+    const reason = REFUSED[field] ?? "Facet does not know what this setting changes";
+    refuseUnless(known || isUnset(value), path, field, value, reason);
+  }
+  return {
+    rank: config.r,
+    alpha: config.lora_alpha,
+    useRslora: config.use_rslora,
+    targetModules: config.target_modules ?? null,
+    baseModel: config.base_model_name_or_path ?? null,
+    rankPattern: new Map(Object.entries(config.rank_pattern ?? {})),
+    alphaPattern: new Map(Object.entries(config.alpha_pattern ?? {})),
+  };
+}
+
+/**
+ * A module's rank and scale. As in PEFT (`get_pattern_key`), the first pattern counts that matches the whole
+ * module path or all that follows one of its dots.
+ */
+export function rankAndScale(config: PeftConfig, module: string): { rank: number; scale: number } {
+  const rank = firstMatch(config.rankPattern, module) ?? config.rank;
+  const alpha = firstMatch(config.alphaPattern, module) ?? config.alpha;
+  return { rank, scale: loraScale(alpha, rank, config.useRslora) };
+}
+
+/** α/r, or α/√r for rank-stabilised LoRA (Kalajdzievski 2023, arXiv 2312.03732). */
+export function loraScale(alpha: number, rank: number, useRslora: boolean): number {
+  return alpha / (useRslora ? Math.sqrt(rank) : rank);
+}
+
+function firstMatch(patterns: ReadonlyMap<string, number>, module: string): number | undefined {
+  for (const [pattern, value] of patterns) {
+    if (patternExpression(pattern).test(module)) return value;
+  }
+  return undefined;
+}
+
+function patternExpression(pattern: string): RegExp {
+  // A pattern comes with a downloaded adapter. A few quantifiers, none on a group, cannot take long to match.
+  const quantifiers = pattern.match(/[*+?{]/g)?.length ?? 0;
+  if (quantifiers > 4 || /\)[*+?{]/.test(pattern)) {
+    throw new FacetError(
+      `The pattern "${pattern}" in adapter_config.json is too complex to match.`,
+    );
+  }
+  try {
+    return new RegExp(`^(?:.*\\.)?(?:${pattern})$`);
+  } catch {
+    throw new FacetError(
+      `The pattern "${pattern}" in adapter_config.json is not a regular expression.`,
+    );
+  }
+}
+
+function refuseUnless(
+  fine: boolean,
+  path: string,
+  field: string,
+  value: unknown,
+  reason: string,
+): void {
+  if (fine) return;
+  throw new FacetError(
+    `${path}: the adapter cannot be used as it is, with ${field} = ${JSON.stringify(value)}: ${reason}.`,
+  );
+}
+
+function isUnset(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
+  return value === null || value === false || value === "";
+}
