@@ -1,0 +1,182 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { describe, expect, it, vi } from "vitest";
+import { FacetError } from "../../src/errors.js";
+import { gemmaLoraIndex, readKerasLora } from "../../src/formats/kerasLora.js";
+import { readFloat32, readSafetensorsHeader } from "../../src/formats/safetensors.js";
+import { temporaryFolder } from "./temporaryFolder.js";
+
+const at = temporaryFolder();
+const fixture = (name: string) =>
+  new URL(`../fixtures/keras_gemma1_tiny/${name}`, import.meta.url).pathname;
+const ADAPTER = fixture("adapter.lora.h5");
+
+type Content = Record<
+  string,
+  { data: Float32Array | BigInt64Array | Float64Array; shape: number[] }
+>;
+
+const good: Content = {
+  "lora/vars/rank": { data: BigInt64Array.of(2n), shape: [] },
+  "lora/8/vars/lora_kernel_a": { data: Float32Array.of(1, 2, 3, 4, 5, 6), shape: [1, 3, 2] },
+  "lora/8/vars/lora_kernel_b": { data: Float32Array.of(1, 2), shape: [2, 1] },
+};
+
+/** Writes an HDF5 file with these datasets, by the library alone. */
+async function writeHdf5(path: string, content: Content): Promise<void> {
+  const h5wasm = await import("h5wasm");
+  const { FS } = await h5wasm.ready;
+  const file = new h5wasm.File("/made.h5", "w");
+  for (const [name, { data, shape }] of Object.entries(content)) {
+    const parts = name.split("/");
+    for (let depth = 1; depth < parts.length; depth++) {
+      const group = parts.slice(0, depth).join("/");
+      if (file.get(group) === null || file.get(group) === undefined) file.create_group(group);
+    }
+    file.create_dataset({ name, data, shape });
+  }
+  file.close();
+  writeFileSync(path, FS.readFile("/made.h5"));
+  FS.unlink("/made.h5");
+}
+
+describe("readKerasLora", () => {
+  it("reads the variables that Keras had when it saved the file", async () => {
+    const { rank, layers } = await readKerasLora(ADAPTER);
+    expect(rank).toBe(4);
+    expect([...layers.keys()].sort((a, b) => a - b)).toEqual([8, 10, 19, 21, 30, 32]);
+    const { tensors } = readSafetensorsHeader(fixture("fit.safetensors"));
+    for (const projection of ["query", "value"] as const) {
+      for (const layer of [0, 1, 2]) {
+        const { a, b } = layers.get(gemmaLoraIndex(projection, layer))!;
+        const prefix = `after_fit_batch2/decoder_block_${layer}/attention/${projection}`;
+        const expectedA = tensors.get(`${prefix}/lora_kernel_a`)!;
+        const expectedB = tensors.get(`${prefix}/lora_kernel_b`)!;
+        expect(a).toEqual({ shape: expectedA.shape, data: readFloat32(expectedA) });
+        expect(b).toEqual({ shape: expectedB.shape, data: readFloat32(expectedB) });
+      }
+    }
+  });
+
+  it("reads a file made by another writer", async () => {
+    await writeHdf5(at("made.lora.h5"), good);
+    const { rank, layers } = await readKerasLora(at("made.lora.h5"));
+    expect(rank).toBe(2);
+    expect(layers).toEqual(
+      new Map([
+        [
+          8,
+          {
+            a: { shape: [1, 3, 2], data: Float32Array.of(1, 2, 3, 4, 5, 6) },
+            b: { shape: [2, 1], data: Float32Array.of(1, 2) },
+          },
+        ],
+      ]),
+    );
+  });
+
+  const without = (name: string): Content =>
+    Object.fromEntries(Object.entries(good).filter(([key]) => !key.startsWith(name)));
+  const kernel = (shape: number[]) => ({
+    ...{ shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) },
+  });
+  it.each<[string, Content, RegExp]>([
+    ["no adapter at all", { other: kernel([1]) }, /the dataset lora\/vars\/rank is missing/],
+    ["no rank", without("lora/vars"), /the dataset lora\/vars\/rank is missing/],
+    ["no layers", without("lora/8"), /no layer in it has an adapter/],
+    [
+      "a missing kernel",
+      without("lora/8/vars/lora_kernel_b"),
+      /lora\/8\/vars\/lora_kernel_b is missing/,
+    ],
+    [
+      "a rank of 0",
+      { ...good, "lora/vars/rank": { data: BigInt64Array.of(0n), shape: [] } },
+      /rank is not a positive/,
+    ],
+    ["a rank of another kind", { ...good, "lora/vars/rank": kernel([]) }, /rank is not a positive/],
+    [
+      "an A of another rank",
+      { ...good, "lora/8/vars/lora_kernel_a": kernel([1, 3, 4]) },
+      /kernel_a is \[1,3,4\].*rank, 2/,
+    ],
+    [
+      "an A of one axis",
+      { ...good, "lora/8/vars/lora_kernel_a": kernel([2]) },
+      /kernel_a is \[2\]/,
+    ],
+    [
+      "a B of another rank",
+      { ...good, "lora/8/vars/lora_kernel_b": kernel([3, 1]) },
+      /kernel_b is \[3,1\].*\[2, features\]/,
+    ],
+    [
+      "another dtype",
+      { ...good, "lora/8/vars/lora_kernel_b": { data: new Float64Array(2), shape: [2, 1] } },
+      /lora_kernel_b is not little-endian float32/,
+    ],
+    [
+      "a layer that is no number",
+      { ...good, "lora/x/vars/lora_kernel_a": kernel([1, 2]) },
+      /lora\/x is not the index/,
+    ],
+    [
+      "another variable",
+      { ...good, "lora/8/vars/bias": kernel([2]) },
+      /lora\/8\/vars\/bias is no part/,
+    ],
+  ])("refuses a file with %s", async (_, content, message) => {
+    await writeHdf5(at("bad.lora.h5"), content);
+    const reading = readKerasLora(at("bad.lora.h5"));
+    await expect(reading).rejects.toThrow(FacetError);
+    await expect(reading).rejects.toThrow(message);
+    await expect(reading).rejects.toThrow(at("bad.lora.h5"));
+  });
+
+  it("refuses a truncated file wherever it is cut", async () => {
+    const bytes = readFileSync(ADAPTER);
+    for (let length = 0; length < bytes.length; length += length < 200 ? 1 : 499) {
+      writeFileSync(at("cut.lora.h5"), bytes.subarray(0, length));
+      await expect(readKerasLora(at("cut.lora.h5")), `${length} bytes`).rejects.toThrow(
+        /cut\.lora\.h5 is not a readable HDF5 file/,
+      );
+    }
+  });
+
+  it("reads or refuses damaged files without a word on the terminal, and reads good ones after", async () => {
+    const terminal = vi.spyOn(console, "error");
+    const bytes = readFileSync(ADAPTER);
+    let refused = 0;
+    // A fixed sequence of damages (Numerical Recipes' generator), so that a failure can be repeated.
+    let state = 12345;
+    const random = (below: number) => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    for (let run = 0; run < 500; run++) {
+      const damaged = Uint8Array.from(bytes);
+      for (let i = 0; i < 8; i++) damaged[random(8000)] = random(256);
+      writeFileSync(at("damaged.lora.h5"), damaged);
+      try {
+        await readKerasLora(at("damaged.lora.h5"));
+      } catch (error) {
+        expect(error).toBeInstanceOf(FacetError);
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(50);
+    expect((await readKerasLora(ADAPTER)).layers.size).toBe(6);
+    expect(terminal).not.toHaveBeenCalled();
+    expect(readdirSync(at())).toEqual(["damaged.lora.h5"]);
+  });
+
+  it("leaves nothing in the library's memory", async () => {
+    const { FS } = await (await import("h5wasm")).ready;
+    await readKerasLora(ADAPTER);
+    await readKerasLora(fixture("fit.safetensors")).catch(() => {});
+    expect(FS.analyzePath("/content.h5", false).exists).toBe(false);
+  });
+
+  it("names a missing file", async () => {
+    await expect(readKerasLora(at("none.lora.h5"))).rejects.toThrow(/Cannot read .*none\.lora\.h5/);
+  });
+});
