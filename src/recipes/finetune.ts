@@ -3,11 +3,9 @@ import { type Dataset, loadDataset } from "../data/dataset.js";
 import { promptIds } from "../data/encode.js";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
-import { writePeftAdapter } from "../formats/peft.js";
 import { streamText } from "../generation/text.js";
 import { type OpenModel, openModel } from "../hub/openModel.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
-import { toPeft } from "../lora/peft.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { type MemoryPlan, planMemory, refuseTooLarge } from "../runtime/memory.js";
 import { openSession, requireTokenizer, type Session } from "../runtime/session.js";
@@ -19,6 +17,7 @@ import { schedule } from "../training/schedules.js";
 import { evaluationBatches, exampleSource } from "../training/sources.js";
 import { validated } from "../validation.js";
 import { type FinetuneConfig, type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
+import { reportOf } from "./finetuneReport.js";
 import {
   createRunFolder,
   fileDigests,
@@ -29,6 +28,7 @@ import {
   writeJson,
 } from "./runFolder.js";
 import { openRunLog, type Sample } from "./runLog.js";
+import { writeAdapter } from "./writeAdapter.js";
 
 /** What a run tells its caller while it goes on. */
 export type FinetuneEvent =
@@ -101,7 +101,7 @@ export async function resumeFinetune(
   return execute(folder, prepared, engine, hooks);
 }
 
-interface Prepared {
+export interface Prepared {
   readonly config: FinetuneConfig;
   readonly model: OpenModel;
   readonly dataset: Dataset;
@@ -219,7 +219,7 @@ async function execute(
       },
       shouldStop: () => signal?.aborted ?? false,
     });
-    await saveAdapter(paths.adapter, adapter, model);
+    await writeAdapter(paths.adapter, adapter, model);
     const finished = end.step === totalSteps;
     const after = finished ? await assess("after", tuned, prepared, onEvent) : undefined;
     const samples = (after?.samples ?? []).map(({ prompt, text }, i) => ({
@@ -279,29 +279,6 @@ async function assess(
   return { heldOut, samples };
 }
 
-function reportOf(result: FinetuneResult, { config, model, dataset }: Prepared) {
-  const facts = {
-    "Base model": model.name,
-    Data: `${dataset.train.examples.length} rows of ${dataset.path}`,
-    Template: dataset.template.name,
-    "LoRA rank": `${config.rank} (${config.layout} layout) on ${config.modules.join(", ")}`,
-    "Trainable parameters": result.trainableParameters.toLocaleString("en"),
-    "Learning rate": `${config.learningRate}, ${config.schedule}`,
-    Steps: String(result.steps),
-    Speed: `${result.tokensPerSecond.toFixed(0)} target tokens/s`,
-    Duration: `${result.seconds.toFixed(0)} s`,
-    Seed: String(config.seed),
-  };
-  return {
-    title: `Fine-tuning of ${model.name}`,
-    model: model.name,
-    facts: Object.entries(facts).map(([label, value]) => ({ label, value })),
-    validation: [],
-    command: `npx facet chat --model ${config.model} --adapter ${result.run}/adapter`,
-    ...(result.heldOut && { heldOut: result.heldOut }),
-  };
-}
-
 function restore(checkpoints: string, adapter: Adapter, optimizer: Optimizer): LoopState {
   const latest = latestCheckpoint(checkpoints);
   return latest === undefined ? startState : loadCheckpoint(latest, adapter.parameters, optimizer);
@@ -309,20 +286,3 @@ function restore(checkpoints: string, adapter: Adapter, optimizer: Optimizer): L
 
 const save = (folder: string, adapter: Adapter, optimizer: Optimizer, state: LoopState) =>
   saveCheckpoint(folder, adapter.parameters, optimizer, state, 2);
-
-/** Writes the adapter as PEFT reads it, in one portable form. */
-export async function saveAdapter(
-  folder: string,
-  adapter: Adapter,
-  model: OpenModel,
-): Promise<void> {
-  const { rank, matrices } = toPeft(adapter);
-  const targetModules = [...new Set(adapter.modules.map((module) => module.target))];
-  await writePeftAdapter(folder, {
-    matrices,
-    rank,
-    alpha: rank,
-    targetModules,
-    baseModel: model.name,
-  });
-}

@@ -1,0 +1,48 @@
+/** Facet's public API. The Keras-like names mirror keras_hub and keras.optimizers in camelCase. */
+
+export type { Engine, Executable, HostTensor } from "./engines/engine.js";
+export { type OnnxEngineOptions, onnxEngine } from "./engines/onnx/engine.js";
+export { FacetError } from "./errors.js";
+export {
+  greedy,
+  randomSampler,
+  type Sampler,
+  topK,
+  topP,
+} from "./generation/samplers.js";
+export {
+  type GeneratedText,
+  generateTexts,
+  streamText,
+  type TextOptions,
+} from "./generation/text.js";
+export { describeModel, type OpenModel, openModel } from "./hub/openModel.js";
+export { presets } from "./hub/presets.js";
+export { GemmaBackbone } from "./keras/backbone.js";
+export { type CompileOptions, GemmaCausalLM, type GenerateOptions } from "./keras/causalLM.js";
+export type { FitOptions, History } from "./keras/fit.js";
+export { SparseCategoricalAccuracy, SparseCategoricalCrossentropy } from "./keras/losses.js";
+export { AdamW } from "./keras/optimizers.js";
+export { GemmaCausalLMPreprocessor } from "./keras/preprocessor.js";
+export type { ScoreOptions, Scores } from "./keras/score.js";
+export { type Adapter, createAdapter } from "./lora/adapter.js";
+export { loadAdapter } from "./lora/loadAdapter.js";
+export { gemmaModules } from "./models/gemma/weights.js";
+export {
+  type FinetuneEvent,
+  type FinetuneHooks,
+  type FinetuneResult,
+  finetune,
+  resumeFinetune,
+} from "./recipes/finetune.js";
+export type { FinetuneInput } from "./recipes/finetuneConfig.js";
+export {
+  type PretrainEvent,
+  type PretrainHooks,
+  type PretrainResult,
+  pretrain,
+  resumePretrain,
+} from "./recipes/pretrain.js";
+export type { PretrainInput } from "./recipes/pretrainConfig.js";
+export { openSession, type Session } from "./runtime/session.js";
+export { type Evaluation, evaluate } from "./training/evaluate.js";

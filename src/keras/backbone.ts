@@ -1,0 +1,93 @@
+import { FacetError, unknownName } from "../errors.js";
+import { readPeftAdapter } from "../formats/peft.js";
+import type { OpenModel } from "../hub/openModel.js";
+import { type Adapter, createAdapter } from "../lora/adapter.js";
+import { loadAdapter } from "../lora/loadAdapter.js";
+import { fromPeft } from "../lora/peft.js";
+import { parameterCount } from "../models/gemma/model.js";
+import { gemmaModules, type Target } from "../models/gemma/weights.js";
+import { writeAdapter } from "../recipes/writeAdapter.js";
+
+/** Keras's names of the layers that LoRA can be enabled on. */
+const layerNames: Readonly<Record<string, Target>> = {
+  query: "q_proj",
+  key: "k_proj",
+  value: "v_proj",
+  attention_output: "o_proj",
+  ffw_gating: "gate_proj",
+  ffw_gating_2: "up_proj",
+  ffw_linear: "down_proj",
+};
+
+export interface EnableLoraOptions {
+  readonly rank: number;
+  /** Default: query and value. */
+  readonly targetLayerNames?: readonly string[];
+  readonly seed?: number;
+}
+
+/** The model below its head, with the adapter that `enableLora` gives it. */
+export class GemmaBackbone {
+  #adapter: Adapter | undefined;
+
+  constructor(private readonly model: OpenModel) {}
+
+  get config() {
+    return this.model.config;
+  }
+
+  /** Undefined before `enableLora`. */
+  get adapter(): Adapter | undefined {
+    return this.#adapter;
+  }
+
+  /** Parameters, the adapter's included. */
+  countParams(): number {
+    return parameterCount(this.config) + (this.#adapter?.parameters.values.length ?? 0);
+  }
+
+  /** Freezes the weights and adds LoRA variables to the target layers, as Keras does (alpha = rank). */
+  enableLora({ rank, targetLayerNames = ["query", "value"], seed = 0 }: EnableLoraOptions): void {
+    if (this.#adapter !== undefined) throw new FacetError("LoRA is enabled already.");
+    const targets = targetLayerNames.map((name) => {
+      const target = Object.hasOwn(layerNames, name) ? layerNames[name] : undefined;
+      if (target === undefined) throw unknownName("LoRA layer", name, Object.keys(layerNames));
+      return target;
+    });
+    const config = { rank, alpha: rank, targets, layout: "keras" } as const;
+    this.#adapter = createAdapter(config, gemmaModules(this.config), seed);
+  }
+
+  /** Writes the adapter as a PEFT folder: adapter_config.json and adapter_model.safetensors. */
+  async saveLoraWeights(folder: string): Promise<void> {
+    if (folder.endsWith(".h5")) {
+      throw new FacetError(
+        `${folder}: Facet reads Keras's .lora.h5 files and writes PEFT folders; give the name of a folder.`,
+      );
+    }
+    await writeAdapter(folder, this.#enabled("saveLoraWeights"), this.model);
+  }
+
+  /** Loads a PEFT folder or a Keras `.lora.h5` file into the enabled adapter; their ranks must agree. */
+  async loadLoraWeights(path: string): Promise<void> {
+    const { config, parameters, modules } = this.#enabled("loadLoraWeights");
+    const all = gemmaModules(this.config);
+    const loaded = path.endsWith(".h5")
+      ? await loadAdapter(path, all)
+      : fromPeft(readPeftAdapter(path).matrices, config, all, path);
+    const described = (adapter: Pick<Adapter, "config" | "modules">) =>
+      `rank ${adapter.config.rank} on ${adapter.modules.length} layers`;
+    const [mine, theirs] = [described({ config, modules }), described(loaded)];
+    if (mine !== theirs) {
+      throw new FacetError(`${path} holds ${theirs}; this backbone has LoRA enabled at ${mine}.`);
+    }
+    parameters.values.set(loaded.parameters.values);
+  }
+
+  #enabled(method: string): Adapter {
+    if (this.#adapter === undefined) {
+      throw new FacetError(`Call backbone.enableLora({ rank }) before ${method}.`);
+    }
+    return this.#adapter;
+  }
+}

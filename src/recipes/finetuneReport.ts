@@ -1,0 +1,25 @@
+import type { FinetuneResult, Prepared } from "./finetune.js";
+
+/** What report.html says about a finished run, but for the curve and the samples. */
+export function reportOf(result: FinetuneResult, { config, model, dataset }: Prepared) {
+  const facts = {
+    "Base model": model.name,
+    Data: `${dataset.train.examples.length} rows of ${dataset.path}`,
+    Template: dataset.template.name,
+    "LoRA rank": `${config.rank} (${config.layout} layout) on ${config.modules.join(", ")}`,
+    "Trainable parameters": result.trainableParameters.toLocaleString("en"),
+    "Learning rate": `${config.learningRate}, ${config.schedule}`,
+    Steps: String(result.steps),
+    Speed: `${result.tokensPerSecond.toFixed(0)} target tokens/s`,
+    Duration: `${result.seconds.toFixed(0)} s`,
+    Seed: String(config.seed),
+  };
+  return {
+    title: `Fine-tuning of ${model.name}`,
+    model: model.name,
+    facts: Object.entries(facts).map(([label, value]) => ({ label, value })),
+    validation: [],
+    command: `npx facet chat --model ${config.model} --adapter ${result.run}/adapter`,
+    ...(result.heldOut && { heldOut: result.heldOut }),
+  };
+}

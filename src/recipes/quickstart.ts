@@ -1,0 +1,33 @@
+import { join } from "node:path";
+import { assets } from "../hub/presets.js";
+import type { FinetuneInput } from "./finetuneConfig.js";
+
+/** The two prompts of the Keras tutorial, and two more. */
+export const quickstartPrompts = [
+  "What should I do on a trip to Europe?",
+  "Explain the process of photosynthesis in a way that a child could understand.",
+  "Why do cats purr?",
+  "Give me three tips for a good night's sleep.",
+] as const;
+
+/** What `npm start` trains: the built-in model on the built-in data, in about a minute on two cores. */
+export const quickstartConfig = (run: string): FinetuneInput => ({
+  model: "facet_nano_en",
+  data: join(assets, "starter.jsonl"),
+  run,
+  template: "tutorial",
+  targets: "completion",
+  sequenceLength: 256,
+  validationSplit: 0.1,
+  rank: 16,
+  modules: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+  layout: "peft",
+  epochs: 4,
+  batchSize: 8,
+  learningRate: 3e-3,
+  schedule: "cosine",
+  warmupSteps: 10,
+  clipNorm: 1,
+  prompts: [...quickstartPrompts],
+  sampleLength: 160,
+});
