@@ -1,0 +1,147 @@
+import { Merger, ranksOf } from "./merge.js";
+import { type Model, Type } from "./modelFile.js";
+import { extendHash } from "./pieceTable.js";
+import { SegmentCache } from "./segmentCache.js";
+import { isMarker, UserPieces } from "./userPieces.js";
+import { normalize, SPACE_SYMBOL } from "./whitespace.js";
+
+const REPLACEMENT = 0xfffd;
+const SCRATCH = 4096;
+const PAIR_BITS = 22;
+
+/**
+ * Text to ids. The text is cut wherever two neighbouring units occur side by side in no piece that merging can make:
+ * no symbol can ever reach across such a place, so the segments merge independently and exactly as the whole would,
+ * and the ids of a short segment can be remembered.
+ */
+export class Encoder {
+  readonly #model: Model;
+  readonly #merger: Merger;
+  readonly #cache = new SegmentCache();
+  readonly #all: UserPieces;
+  readonly #ordinary: UserPieces;
+  readonly #space: number;
+  // A bit for every (hashed) pair of neighbouring units in a mergeable piece. A collision only makes a segment longer.
+  readonly #pairs = new Uint32Array(2 ** (PAIR_BITS - 5));
+  // The segment being read, and the hashes of its prefixes.
+  #units = new Uint16Array(SCRATCH);
+  #hashes = new Int32Array(SCRATCH + 1);
+
+  constructor(model: Model) {
+    this.#model = model;
+    this.#space = model.escapeWhitespaces ? SPACE_SYMBOL : 0x20;
+    const user = [...model.pieces.entries()].filter(
+      ([id]) => model.types[id] === Type.USER_DEFINED,
+    );
+    this.#all = new UserPieces(user);
+    this.#ordinary = new UserPieces(user.filter(([, piece]) => !isMarker(piece)));
+    // Merging never makes a user-defined piece: where one could begin, it has been matched as a unit.
+    const mergeable = (id: number) => model.types[id] === Type.NORMAL;
+    this.#merger = new Merger(model.table, ranksOf(model.scores, mergeable));
+    for (const [id, piece] of model.pieces.entries()) {
+      if (!mergeable(id)) continue;
+      for (let i = 1; i < piece.length; i++) {
+        const bit = pairBit(piece.charCodeAt(i - 1), piece.charCodeAt(i));
+        this.#pairs[bit >>> 5]! |= 1 << (bit & 31);
+      }
+    }
+  }
+
+  /** The ids of a text. With `markers` false, user-defined pieces that are markers are read as the text they are. */
+  encode(text: string, markers: boolean): number[] {
+    const ids: number[] = [];
+    const normalized = normalize(text, this.#model);
+    const user = markers ? this.#all : this.#ordinary;
+    let length = 0;
+    let before = 0;
+    for (let i = 0; i < normalized.length; ) {
+      const userId = user.match(normalized, i, this.#space);
+      if (userId >= 0) {
+        this.#encodeSegment(length, ids);
+        length = 0;
+        ids.push(userId);
+        i += user.length;
+        continue;
+      }
+      let unit = normalized.charCodeAt(i);
+      let low = 0;
+      if (unit === 0x20) {
+        unit = this.#space;
+      } else if (unit >= 0xd800 && unit < 0xe000) {
+        low = unit < 0xdc00 ? normalized.charCodeAt(i + 1) : 0;
+        if (!(low >= 0xdc00 && low < 0xe000)) {
+          // Half a character, which UTF-8 cannot hold.
+          unit = REPLACEMENT;
+          low = 0;
+        }
+      }
+      if (length > 0 && !this.#canJoin(before, unit)) {
+        this.#encodeSegment(length, ids);
+        length = 0;
+      }
+      if (length + 2 > this.#units.length) this.#grow();
+      this.#append(unit, length++);
+      if (low !== 0) this.#append(low, length++);
+      before = low === 0 ? unit : low;
+      i += low === 0 ? 1 : 2;
+    }
+    this.#encodeSegment(length, ids);
+    if (this.#units.length > SCRATCH) {
+      this.#units = new Uint16Array(SCRATCH);
+      this.#hashes = new Int32Array(SCRATCH + 1);
+      this.#merger.trim(SCRATCH);
+    }
+    return ids;
+  }
+
+  #canJoin(left: number, right: number): boolean {
+    const bit = pairBit(left, right);
+    return ((this.#pairs[bit >>> 5]! >>> (bit & 31)) & 1) === 1;
+  }
+
+  #append(unit: number, at: number): void {
+    this.#units[at] = unit;
+    this.#hashes[at + 1] = extendHash(this.#hashes[at]!, unit);
+  }
+
+  #grow(): void {
+    const units = new Uint16Array(this.#units.length * 2);
+    const hashes = new Int32Array(units.length + 1);
+    units.set(this.#units);
+    hashes.set(this.#hashes);
+    this.#units = units;
+    this.#hashes = hashes;
+  }
+
+  #encodeSegment(length: number, ids: number[]): void {
+    if (length === 0) return;
+    const hash = this.#hashes[length]!;
+    if (this.#cache.append(this.#units, length, hash, ids, this.#model.unkId)) return;
+    const fresh: number[] = [];
+    this.#merger.merge(this.#units, this.#hashes, length, (id, start, end) => {
+      if (id >= 0) fresh.push(id);
+      else this.#appendUnknown(start, end, fresh);
+    });
+    this.#cache.store(this.#units, length, hash, fresh);
+    for (const id of fresh) pushFused(ids, id, this.#model.unkId);
+  }
+
+  #appendUnknown(start: number, end: number, ids: number[]): void {
+    const { byteIds, unkId } = this.#model;
+    if (byteIds === undefined) {
+      pushFused(ids, unkId, unkId);
+      return;
+    }
+    const character = String.fromCharCode(...this.#units.subarray(start, end));
+    for (const byte of new TextEncoder().encode(character)) ids.push(byteIds[byte]!);
+  }
+}
+
+// A run of unknown characters is one unknown id.
+function pushFused(ids: number[], id: number, unkId: number): void {
+  if (id !== unkId || ids.at(-1) !== unkId) ids.push(id);
+}
+
+function pairBit(left: number, right: number): number {
+  return Math.imul((left << 16) | right, 0x9e3779b1) >>> (32 - PAIR_BITS);
+}

@@ -1,0 +1,139 @@
+import { FacetError } from "../errors.js";
+import type { PieceTable } from "./pieceTable.js";
+
+const LEFT = 2 ** 31;
+
+/**
+ * Byte-pair merging as SentencePiece does it: of all neighbours that together are a piece, the pair of the best score
+ * is joined first, the leftmost of equals; any two neighbours that spell a piece may join (bpe_model.cc).
+ */
+export class Merger {
+  readonly #table: PieceTable;
+  // By id: 0 is the best score; −1 says that merging does not make this piece.
+  readonly #ranks: Int32Array;
+  // By symbol, a symbol being the index of its first unit. `#pair` is the piece that it makes with the next one, or −1.
+  #next = new Int32Array(0);
+  #previous = new Int32Array(0);
+  #pair = new Int32Array(0);
+  #id = new Int32Array(0);
+  // A binary heap of rank · 2³¹ + symbol.
+  readonly #heap: number[] = [];
+
+  constructor(table: PieceTable, ranks: Int32Array) {
+    this.#table = table;
+    this.#ranks = ranks;
+  }
+
+  /**
+   * Merges the first `length` units, whose prefixes have these hashes, and calls `emit` for every symbol left:
+   * its id, or −1 where no piece has that character, and where it begins and ends.
+   */
+  merge(
+    units: Uint16Array,
+    hashes: Int32Array,
+    length: number,
+    emit: (id: number, start: number, end: number) => void,
+  ): void {
+    if (length >= LEFT) throw new FacetError("A text without a break is too long to tokenize.");
+    if (this.#next.length < length) this.#reserve(length);
+    const next = this.#next;
+    const previous = this.#previous;
+    const id = this.#id;
+    for (let start = 0, before = -1; start < length; ) {
+      const unit = units[start]!;
+      const end = start + (unit >= 0xd800 && unit < 0xdc00 ? 2 : 1);
+      next[start] = end;
+      previous[start] = before;
+      id[start] = this.#table.find(units, hashes, start, end);
+      before = start;
+      start = end;
+    }
+    for (let s = 0; s < length; s = next[s]!) this.#offer(s, units, hashes, length);
+
+    while (this.#heap.length > 0) {
+      const key = this.#pop();
+      const left = key % LEFT;
+      const joined = this.#pair[left]!;
+      // The pair is gone when one of its symbols has joined another since.
+      if (joined < 0 || this.#ranks[joined] !== (key - left) / LEFT) continue;
+      const right = next[left]!;
+      const after = next[right]!;
+      next[left] = after;
+      if (after < length) previous[after] = left;
+      this.#pair[right] = -1;
+      id[left] = joined;
+      if (previous[left]! >= 0) this.#offer(previous[left]!, units, hashes, length);
+      this.#offer(left, units, hashes, length);
+    }
+
+    for (let s = 0; s < length; s = next[s]!) {
+      const found = id[s]!;
+      emit(found >= 0 && this.#ranks[found]! >= 0 ? found : -1, s, next[s]!);
+    }
+  }
+
+  /** Gives memory back after a long text. */
+  trim(length: number): void {
+    if (this.#next.length > length) this.#reserve(length);
+  }
+
+  #offer(symbol: number, units: Uint16Array, hashes: Int32Array, length: number): void {
+    const right = this.#next[symbol]!;
+    this.#pair[symbol] = -1;
+    if (right >= length) return;
+    const joined = this.#table.find(units, hashes, symbol, this.#next[right]!);
+    if (joined < 0 || this.#ranks[joined]! < 0) return;
+    this.#pair[symbol] = joined;
+    this.#push(this.#ranks[joined]! * LEFT + symbol);
+  }
+
+  #reserve(length: number): void {
+    this.#next = new Int32Array(length);
+    this.#previous = new Int32Array(length);
+    this.#pair = new Int32Array(length);
+    this.#id = new Int32Array(length);
+  }
+
+  #push(key: number): void {
+    const heap = this.#heap;
+    let at = heap.push(key) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (heap[parent]! <= key) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = key;
+  }
+
+  #pop(): number {
+    const heap = this.#heap;
+    const top = heap[0]!;
+    const last = heap.pop()!;
+    const size = heap.length;
+    if (size === 0) return top;
+    let at = 0;
+    for (let child = 1; child < size; child = 2 * at + 1) {
+      if (child + 1 < size && heap[child + 1]! < heap[child]!) child += 1;
+      if (heap[child]! >= last) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = last;
+    return top;
+  }
+}
+
+/** The ranks by id: pieces of equal score share one, the best is 0; −1 for those that `mergeable` excludes. */
+export function ranksOf(scores: Float32Array, mergeable: (id: number) => boolean): Int32Array {
+  const ids: number[] = [];
+  for (let id = 0; id < scores.length; id++) if (mergeable(id)) ids.push(id);
+  ids.sort((a, b) => scores[b]! - scores[a]!);
+  const ranks = new Int32Array(scores.length).fill(-1);
+  let rank = 0;
+  for (const [i, id] of ids.entries()) {
+    if (i > 0 && scores[id] !== scores[ids[i - 1]!]) rank += 1;
+    ranks[id] = rank;
+  }
+  return ranks;
+}

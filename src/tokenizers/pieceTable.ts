@@ -1,0 +1,89 @@
+const BASE = 0x01000193;
+
+/** The hash of a string with one more UTF-16 unit: polynomial, so that the hash of any part follows from two prefixes. */
+export function extendHash(hash: number, unit: number): number {
+  return (Math.imul(hash, BASE) + unit + 1) | 0;
+}
+
+/**
+ * Ids by piece, made to ask for any part of a text at a constant cost: open addressing over a polynomial hash, and a
+ * comparison of UTF-16 units, so that equal hashes do no harm. A Map would need a string for each question.
+ */
+export class PieceTable {
+  /** The first two ids that have the same piece, if there are any; only one of them can be found. */
+  readonly duplicate: readonly [number, number] | undefined;
+  readonly #slots: Int32Array;
+  readonly #shift: number;
+  readonly #hashes: Int32Array;
+  readonly #ends: Uint32Array;
+  readonly #units: Uint16Array;
+  readonly #powers: Int32Array;
+  readonly #longest: number;
+
+  constructor(pieces: readonly string[]) {
+    const bits = Math.max(4, Math.ceil(Math.log2(pieces.length * 2)));
+    this.#slots = new Int32Array(2 ** bits).fill(-1);
+    this.#shift = 32 - bits;
+    this.#hashes = new Int32Array(pieces.length);
+    this.#ends = new Uint32Array(pieces.length + 1);
+    this.#units = new Uint16Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+    this.#longest = pieces.reduce((most, piece) => Math.max(most, piece.length), 0);
+    this.#powers = new Int32Array(this.#longest + 1).fill(1);
+    for (let i = 1; i <= this.#longest; i++)
+      this.#powers[i] = Math.imul(this.#powers[i - 1]!, BASE);
+
+    let end = 0;
+    for (const [id, piece] of pieces.entries()) {
+      const start = end;
+      let hash = 0;
+      for (let i = 0; i < piece.length; i++) {
+        const unit = piece.charCodeAt(i);
+        this.#units[end++] = unit;
+        hash = extendHash(hash, unit);
+      }
+      this.#hashes[id] = hash;
+      this.#ends[id + 1] = end;
+      const slot = this.#slotOf(hash, this.#units, start, end);
+      if (this.#slots[slot]! >= 0) this.duplicate ??= [this.#slots[slot]!, id];
+      this.#slots[slot] = id;
+    }
+  }
+
+  /** The id of a whole string, or −1. */
+  idOf(piece: string): number {
+    const units = new Uint16Array(piece.length);
+    let hash = 0;
+    for (let i = 0; i < piece.length; i++) {
+      units[i] = piece.charCodeAt(i);
+      hash = extendHash(hash, units[i]!);
+    }
+    return this.#slots[this.#slotOf(hash, units, 0, units.length)]!;
+  }
+
+  /** The id of `units[start..end)`, or −1. `hashes[i]` is the hash of the first `i` units. */
+  find(units: Uint16Array, hashes: Int32Array, start: number, end: number): number {
+    const length = end - start;
+    if (length > this.#longest) return -1;
+    const hash = (hashes[end]! - Math.imul(hashes[start]!, this.#powers[length]!)) | 0;
+    return this.#slots[this.#slotOf(hash, units, start, end)]!;
+  }
+
+  // The slot that holds the piece, or the empty one where it would go.
+  #slotOf(hash: number, units: Uint16Array, start: number, end: number): number {
+    const mask = this.#slots.length - 1;
+    let slot = Math.imul(hash ^ (hash >>> 15), 0x9e3779b1) >>> this.#shift;
+    for (; ; slot = (slot + 1) & mask) {
+      const id = this.#slots[slot]!;
+      if (id < 0 || (this.#hashes[id] === hash && this.#equals(id, units, start, end))) return slot;
+    }
+  }
+
+  #equals(id: number, units: Uint16Array, start: number, end: number): boolean {
+    const from = this.#ends[id]!;
+    if (this.#ends[id + 1]! - from !== end - start) return false;
+    for (let i = start; i < end; i++) {
+      if (this.#units[from + i - start] !== units[i]) return false;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,51 @@
+import { readFileSync } from "node:fs";
+import { FacetError } from "../errors.js";
+import { decode, pieceOf } from "./decode.js";
+import { Encoder } from "./encoder.js";
+import { readModel } from "./modelFile.js";
+import type { Tokenizer } from "./tokenizer.js";
+
+/** A SentencePiece BPE tokenizer, as Gemma uses it; ids and texts equal those of the SentencePiece library. */
+export interface SentencePieceTokenizer extends Tokenizer {
+  /**
+   * As `encode`, but text cannot forge structure either: where it spells a marker that is a user-defined piece, such as
+   * `<start_of_turn>`, the result is the ids of those letters. For every text that someone else wrote.
+   */
+  encodeOrdinary(text: string): number[];
+}
+
+/**
+ * Reads a `tokenizer.model` (Keras presets: `vocabulary.spm`).
+ * Throws a FacetError when it cannot be read, is damaged, or is of a kind that Facet does not implement.
+ */
+export function loadSentencePiece(path: string): SentencePieceTokenizer {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new FacetError(`Cannot read the tokenizer ${path}: ${reason}.`);
+  }
+  return sentencePieceFromBytes(bytes, path);
+}
+
+/** As `loadSentencePiece`, from the file's bytes; `source` names them in error messages. */
+export function sentencePieceFromBytes(bytes: Uint8Array, source: string): SentencePieceTokenizer {
+  const model = readModel(bytes, source);
+  const encoder = new Encoder(model);
+  return {
+    vocabularySize: model.pieces.length,
+    padId: model.padId,
+    eosId: model.eosId,
+    bosId: model.bosId,
+    unkId: model.unkId,
+    encode: (text) => encoder.encode(text, true),
+    encodeOrdinary: (text) => encoder.encode(text, false),
+    decode: (ids) => decode(model, ids),
+    pieceToId: (piece) => {
+      const id = model.table.idOf(piece);
+      return id < 0 ? undefined : id;
+    },
+    idToPiece: (id) => pieceOf(model, id),
+  };
+}
