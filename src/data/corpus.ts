@@ -128,7 +128,7 @@ class TokenWriter {
   }
 
   add(document: string): void {
-    const ids = this.tokenizer.encode(document);
+    const ids = this.tokenizer.encodeOrdinary(document);
     const end = this.used + ids.length + 2;
     if (end > this.tokens.length) {
       const grown = tokenArray(

@@ -36,7 +36,7 @@ export function encodeSegments(segments: readonly Segment[], tokenizer: Tokenize
       i += 1;
       next = segments[i];
     }
-    append(encodeWithoutMarkers(text, tokenizer), segment.target);
+    append(tokenizer.encodeOrdinary(text), segment.target);
   }
   return { ids, isTarget };
 }
@@ -55,14 +55,6 @@ export function spellsMarker(segments: readonly Segment[]): boolean {
   return segments.some(
     (s) => "text" in s && TURN_MARKERS.some((marker) => s.text.includes(marker)),
   );
-}
-
-// SentencePiece takes a user-defined piece for its id wherever the text spells it. Cutting such a text after the "<"
-// makes it ordinary text.
-function encodeWithoutMarkers(text: string, tokenizer: Tokenizer): number[] {
-  const known = TURN_MARKERS.some((marker) => tokenizer.pieceToId(marker) !== undefined);
-  if (!known) return tokenizer.encode(text);
-  return text.split(/(?<=<)(?=(?:start|end)_of_turn>)/).flatMap((run) => tokenizer.encode(run));
 }
 
 function controlId(piece: string, tokenizer: Tokenizer): number {

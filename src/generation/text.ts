@@ -11,8 +11,8 @@ export interface TextOptions {
   readonly maxLength: number;
   readonly sampler?: Sampler;
   readonly seed?: number;
-  /** Further ids that end the text, besides `<eos>` and `<end_of_turn>`. */
-  readonly stopIds?: readonly number[];
+  /** Ids that end the text; default: `<eos>` and `<end_of_turn>`. Empty: it goes on to maxLength. */
+  readonly stopIds?: readonly number[] | undefined;
 }
 
 export interface GeneratedText {
@@ -38,7 +38,7 @@ export async function generateTexts(
   options: TextOptions,
 ): Promise<GeneratedText[]> {
   const tokenizer = requireTokenizer(session.model);
-  const stops = [...stopIds(tokenizer), ...(options.stopIds ?? [])];
+  const stops = options.stopIds ?? stopIds(tokenizer);
   const rows = prompts.map((prompt) => [tokenizer.bosId, ...tokenizer.encode(prompt)]);
   const added: number[][] = rows.map(() => []);
   for await (const ids of generateIds(session, rows, { ...options, stopIds: stops })) {
@@ -66,7 +66,7 @@ export async function* streamText(
   options: TextOptions,
 ): AsyncGenerator<string> {
   const tokenizer = requireTokenizer(session.model);
-  const stops = [...stopIds(tokenizer), ...(options.stopIds ?? [])];
+  const stops = options.stopIds ?? stopIds(tokenizer);
   const decoder = streamDecoder(tokenizer);
   for await (const [id] of generateIds(session, [promptIds], { ...options, stopIds: stops })) {
     if (id === undefined || stops.includes(id)) break;

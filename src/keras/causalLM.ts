@@ -111,7 +111,8 @@ export class GemmaCausalLM {
     const ids = [tokenizer.bosId, ...tokenizer.encode(prompt)];
     const { sampler } = this.#compiled;
     const maxLength = options.maxLength ?? sequenceLength;
-    yield* streamText(this.#open(), ids, { ...options, maxLength, sampler });
+    const stops = options.stopTokenIds;
+    yield* streamText(this.#open(), ids, { ...options, maxLength, sampler, stopIds: stops });
   }
 
   /**
@@ -158,7 +159,8 @@ export class GemmaCausalLM {
     const { sequenceLength } = this.preprocessor;
     const maxLength = options.maxLength ?? sequenceLength;
     const { sampler } = this.#compiled;
-    const results = await generateTexts(this.#open(), prompts, { ...options, maxLength, sampler });
+    const settings = { ...options, maxLength, sampler, stopIds: options.stopTokenIds };
+    const results = await generateTexts(this.#open(), prompts, settings);
     return results.map(({ prompt, completion }) =>
       options.stripPrompt ? completion : prompt + completion,
     );

@@ -1,5 +1,5 @@
 import { FacetError, unknownName } from "../errors.js";
-import type { SentencePieceTokenizer } from "./sentencePiece.js";
+import type { Tokenizer } from "./tokenizer.js";
 
 /** One turn of a conversation; `assistant` is another name for `model`. */
 export interface ChatMessage {
@@ -25,7 +25,7 @@ const MODEL = "model";
  * tokenizer without turn markers.
  */
 export function renderChat(
-  tokenizer: SentencePieceTokenizer,
+  tokenizer: Tokenizer,
   messages: readonly ChatMessage[],
   options: { readonly addGenerationPrompt: boolean },
 ): RenderedChat {
@@ -79,7 +79,7 @@ function turnRole({ role }: ChatMessage, index: number): "user" | "model" {
   return actual;
 }
 
-function markerId(tokenizer: SentencePieceTokenizer, piece: string): number {
+function markerId(tokenizer: Tokenizer, piece: string): number {
   const id = tokenizer.pieceToId(piece);
   if (id === undefined) {
     throw new FacetError(

@@ -5,20 +5,11 @@ import { Encoder } from "./encoder.js";
 import { readModel } from "./modelFile.js";
 import type { Tokenizer } from "./tokenizer.js";
 
-/** A SentencePiece BPE tokenizer, as Gemma uses it; ids and texts equal those of the SentencePiece library. */
-export interface SentencePieceTokenizer extends Tokenizer {
-  /**
-   * As `encode`, but text cannot forge structure either: where it spells a marker that is a user-defined piece, such as
-   * `<start_of_turn>`, the result is the ids of those letters. For every text that someone else wrote.
-   */
-  encodeOrdinary(text: string): number[];
-}
-
 /**
  * Reads a `tokenizer.model` (Keras presets: `vocabulary.spm`).
  * Throws a FacetError when it cannot be read, is damaged, or is of a kind that Facet does not implement.
  */
-export function loadSentencePiece(path: string): SentencePieceTokenizer {
+export function loadSentencePiece(path: string): Tokenizer {
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(path);
@@ -30,7 +21,7 @@ export function loadSentencePiece(path: string): SentencePieceTokenizer {
 }
 
 /** As `loadSentencePiece`, from the file's bytes; `source` names them in error messages. */
-export function sentencePieceFromBytes(bytes: Uint8Array, source: string): SentencePieceTokenizer {
+export function sentencePieceFromBytes(bytes: Uint8Array, source: string): Tokenizer {
   const model = readModel(bytes, source);
   const encoder = new Encoder(model);
   return {

@@ -8,6 +8,7 @@ const PIECES = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_
  */
 export function byteTokenizer(pieces = PIECES, vocabularySize = 256 + pieces.length): Tokenizer {
   const first = pieces.length;
+  const bytes = (text: string) => Array.from(Buffer.from(text), (byte) => byte + first);
   return {
     vocabularySize,
     padId: 0,
@@ -17,11 +18,8 @@ export function byteTokenizer(pieces = PIECES, vocabularySize = 256 + pieces.len
     encode: (text) =>
       text
         .split(/(<start_of_turn>|<end_of_turn>)/)
-        .flatMap((run) =>
-          pieces.includes(run)
-            ? [pieces.indexOf(run)]
-            : Array.from(Buffer.from(run), (byte) => byte + first),
-        ),
+        .flatMap((run) => (pieces.includes(run) ? [pieces.indexOf(run)] : bytes(run))),
+    encodeOrdinary: bytes,
     decode: (ids) =>
       Buffer.from([...ids].filter((id) => id >= first).map((id) => id - first)).toString(),
     pieceToId: (piece) => (pieces.includes(piece) ? pieces.indexOf(piece) : undefined),

@@ -9,11 +9,11 @@ import { rowOf } from "./rowOf.js";
 function recording(): { tokenizer: Tokenizer; encoded: string[] } {
   const encoded: string[] = [];
   const bytes = byteTokenizer();
-  const encode = (text: string) => {
+  const encodeOrdinary = (text: string) => {
     encoded.push(text);
-    return bytes.encode(text);
+    return bytes.encodeOrdinary(text);
   };
-  return { tokenizer: { ...bytes, encode }, encoded };
+  return { tokenizer: { ...bytes, encodeOrdinary }, encoded };
 }
 
 describe("encodeSegments", () => {
