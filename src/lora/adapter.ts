@@ -1,7 +1,7 @@
 import { allocateParameters, type Parameters, views } from "../engines/parameters.js";
 import { input, type Tensor } from "../graph/index.js";
 import type { Delta, LinearModule } from "../nn/linear.js";
-import { type LoraConfig, targetModules } from "./config.js";
+import { type LoraConfig, requireSensible, targetModules } from "./config.js";
 import { initialValue } from "./initialize.js";
 import { loraDelta, loraVariables } from "./variables.js";
 
@@ -24,6 +24,7 @@ export function createAdapter(
   modules: readonly LinearModule[],
   seed: number,
 ): Adapter {
+  requireSensible(config, targetModules(config, modules));
   const adapter = emptyAdapter(config, modules);
   const values = views(adapter.parameters.slots, adapter.parameters.values);
   loraVariables(config, adapter.modules).forEach((variable, index) => {

@@ -21,7 +21,7 @@ export const defaultTargets = ["q_proj", "v_proj"] as const;
 
 export const loraScale = (config: LoraConfig): number => config.alpha / config.rank;
 
-/** The modules that get an adapter. Throws a FacetError for a rank, alpha or target that cannot be. */
+/** The modules that get an adapter. Throws a FacetError for an unknown target, or none. */
 export function targetModules(
   config: LoraConfig,
   modules: readonly LinearModule[],
@@ -33,17 +33,20 @@ export function targetModules(
   if (config.targets.length === 0) {
     throw new FacetError(`LoRA needs at least one target layer, of ${[...known].join(", ")}.`);
   }
-  if (!(config.alpha > 0))
-    throw new FacetError(`LoRA alpha must be positive, not ${config.alpha}.`);
-  const chosen = modules.filter((module) => config.targets.includes(module.target));
-  for (const { path, inFeatures, outFeatures } of chosen) {
+  return modules.filter((module) => config.targets.includes(module.target));
+}
+
+/** Throws a FacetError for a rank or alpha that makes no sense for a new adapter of these modules. */
+export function requireSensible(config: LoraConfig, modules: readonly LinearModule[]): void {
+  const { rank, alpha } = config;
+  for (const { path, inFeatures, outFeatures } of modules) {
     const largest = Math.min(inFeatures, outFeatures);
-    if (!Number.isInteger(config.rank) || config.rank < 1 || config.rank > largest) {
+    if (!Number.isInteger(rank) || rank < 1 || rank > largest) {
       throw new FacetError(
         `LoRA rank must be a whole number from 1 to ${largest} (the smaller side of ${path}, ` +
-          `${outFeatures} × ${inFeatures}), not ${config.rank}.`,
+          `${outFeatures} × ${inFeatures}), not ${rank}.`,
       );
     }
   }
-  return chosen;
+  if (!(alpha > 0)) throw new FacetError(`LoRA alpha must be positive, not ${alpha}.`);
 }
