@@ -1,10 +1,10 @@
 import { FacetError } from "../errors.js";
-import type { Session } from "../runtime/session.js";
-import { requireTokenizer } from "../runtime/session.js";
+import { generateTokens } from "../generation/generate.js";
+import { greedy, type Sampler } from "../generation/samplers.js";
 import { streamDecoder } from "../tokenizers/streamDecoder.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-import { generateTokens } from "./generate.js";
-import { greedy, type Sampler } from "./samplers.js";
+import type { Session } from "./session.js";
+import { requireTokenizer } from "./session.js";
 
 export interface TextOptions {
   /** Longest result in tokens, prompt and start token included. */
