@@ -10,12 +10,6 @@ export {
   topK,
   topP,
 } from "./generation/samplers.js";
-export {
-  type GeneratedText,
-  generateTexts,
-  streamText,
-  type TextOptions,
-} from "./generation/text.js";
 export { describeModel, type OpenModel, openModel } from "./hub/openModel.js";
 export { presets } from "./hub/presets.js";
 export { GemmaBackbone } from "./keras/backbone.js";
@@ -45,4 +39,10 @@ export {
 } from "./recipes/pretrain.js";
 export type { PretrainInput } from "./recipes/pretrainConfig.js";
 export { openSession, type Session } from "./runtime/session.js";
+export {
+  type GeneratedText,
+  generateTexts,
+  streamText,
+  type TextOptions,
+} from "./runtime/text.js";
 export { type Evaluation, evaluate } from "./training/evaluate.js";

@@ -47,9 +47,15 @@ export function writeJson(path: string, value: unknown): void {
 export const readJson = (path: string): unknown =>
   parseStrictJson(readFileSync(path, "utf8"), path);
 
-/** Adds a line to a JSON Lines file. */
+/** Adds a line to a JSON Lines file. Throws a FacetError when it cannot be written. */
 export function appendJsonLine(path: string, value: unknown): void {
-  appendFileSync(path, `${JSON.stringify(value)}\n`);
+  try {
+    appendFileSync(path, `${JSON.stringify(value)}\n`);
+  } catch (error) {
+    throw new FacetError(
+      `Cannot write ${path}: ${(error as Error).message}. The run's last checkpoint is whole; make room and resume.`,
+    );
+  }
 }
 
 /** Drops the lines of steps after `step`, which a resumed run will write again. */
