@@ -86,7 +86,7 @@ export function renderSummary(summary: Summary, width: number): string {
   const framed = sizes.reduce((a, b) => a + b, 0) + 10 <= width;
   const table = framed ? frame(header, rows, sizes) : rows.map(([n, s, p]) => `${n}\n  ${s}  ${p}`);
   const total = (label: string, count: number) =>
-    `${label}: ${count.toLocaleString("en")} (${sizeOf(4 * count)})`;
+    `${label}: ${count.toLocaleString("en")} (${byteSize(4 * count)})`;
   const { lora } = summary;
   const adapter = lora && [
     `LoRA: rank ${lora.rank}, alpha ${lora.alpha}, ${lora.layout} layout`,
@@ -160,7 +160,8 @@ function frame(
   ];
 }
 
-function sizeOf(bytes: number): string {
+/** A size in memory, in the unit that suits it. */
+export function byteSize(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   const power = bytes === 0 ? 0 : Math.floor(Math.log2(bytes) / 10);
   return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 2)} ${units[power]}`;

@@ -1,0 +1,43 @@
+import type { Command } from "commander";
+import { finetune, resumeFinetune } from "../recipes/finetune.js";
+import { finetuneSchema } from "../recipes/finetuneConfig.js";
+import { validated } from "../validation.js";
+import { plainCommand, wantsJson } from "./command.js";
+import { engineSchema, openEngine } from "./engine.js";
+import { showFinetune } from "./finetuneView.js";
+import { addSchemaOptions, givenOptions, requireOptions } from "./optionsFromSchema.js";
+import { addResumeOption, runToResume } from "./resume.js";
+
+export function finetuneCommand(): Command {
+  const command = plainCommand({
+    name: "finetune",
+    description: "Train a LoRA adapter on a data file",
+    notes: [
+      "Ctrl-C finishes the step, saves a checkpoint and exits with code 130; --resume continues such a run and gives, bit for bit, what the uninterrupted run would have given.",
+      '--json prints {"run", "status" ("finished" or "interrupted"), "steps", "trainable_parameters", "loss", "accuracy", "held_out": null or {"before", "after"}, "samples": [{"prompt", "before", "after"}], "tokens_per_second", "seconds", "adapter"}.',
+    ],
+    examples: [
+      "facet finetune --model facet_nano_en --data notes.jsonl --run runs/notes",
+      "facet finetune --model gemma_2b_en --data dolly.jsonl --filter no-context --limit 1000 \\\n    --rank 4 --learning-rate 5e-5 --run runs/tutorial",
+      `facet finetune --model ./my-model --data qa.jsonl --template "Q: {question}\\nA: {answer}" \\\n    --targets completion --validation-split 0.1 --run runs/qa`,
+      "facet finetune --resume --run runs/notes",
+    ],
+  });
+  addSchemaOptions(command, finetuneSchema);
+  addSchemaOptions(command, engineSchema);
+  addResumeOption(command);
+  return command.action(async () => {
+    const engineOptions = validated(engineSchema, givenOptions(command, engineSchema), "engine");
+    const resumed = runToResume(command, finetuneSchema);
+    if (resumed === undefined) requireOptions(command, finetuneSchema);
+    const input = givenOptions(command, finetuneSchema);
+    const engine = await openEngine(engineOptions);
+    await showFinetune(
+      (hooks) =>
+        resumed === undefined
+          ? finetune(validated(finetuneSchema, input, "finetune"), engine, hooks)
+          : resumeFinetune(resumed, engine, hooks),
+      wantsJson(command),
+    );
+  });
+}

@@ -1,0 +1,138 @@
+import { relative } from "node:path";
+import type { FinetuneEvent, FinetuneHooks, FinetuneResult } from "../recipes/finetune.js";
+import { readJson, runPaths } from "../recipes/runFolder.js";
+import { byteSize } from "../recipes/summary.js";
+import { availableMemory } from "../runtime/memory.js";
+import type { Evaluation } from "../training/evaluate.js";
+import { interruptedExitCode } from "./interruption.js";
+import { facts, sideBySide } from "./layout.js";
+import {
+  colours,
+  count,
+  duration,
+  outputWidth,
+  percent,
+  print,
+  printable,
+  printJson,
+} from "./output.js";
+import { preparedNotice } from "./preparedData.js";
+import { openTrainingView, type TrainingView } from "./trainingView.js";
+
+/** Runs a fine-tuning and shows how it goes; the result goes to stdout, all else to stderr. */
+export async function showFinetune(
+  run: (hooks: FinetuneHooks) => Promise<FinetuneResult>,
+  json: boolean,
+): Promise<void> {
+  const view = openTrainingView();
+  let result: FinetuneResult;
+  try {
+    result = await run({ signal: view.signal, onEvent: (event) => showEvent(view, event) });
+  } finally {
+    view.close();
+  }
+  if (json) printJson(toJson(result));
+  else printResult(result);
+  if (result.status === "interrupted") {
+    process.exitCode = interruptedExitCode;
+    view.say(
+      `Stopped after step ${result.steps}. Continue with:\n  npx facet finetune --resume --run ${shown(result.run)}`,
+    );
+  }
+}
+
+function showEvent(view: TrainingView, event: FinetuneEvent): void {
+  switch (event.kind) {
+    case "data": {
+      const { path, template, train, validation } = event.dataset;
+      view.say(`Data: ${path}, template ${JSON.stringify(template.name)}`);
+      const lines = preparedNotice(train.report);
+      if (validation !== undefined) lines.push(`${count(validation.report.kept)} rows held out`);
+      for (const line of lines) view.say(`  ${line}`);
+      return;
+    }
+    case "plan": {
+      const { memory, trainable, totalSteps, firstStep } = event;
+      view.say(
+        `Memory: about ${byteSize(memory.total)} (weights ${byteSize(memory.weights)}, activations ` +
+          `${byteSize(memory.activations)}, head ${byteSize(memory.head)}, optimizer ${byteSize(memory.optimizer)}); ` +
+          `${byteSize(availableMemory())} free`,
+      );
+      const from = firstStep > 0 ? `, continuing after step ${firstStep}` : "";
+      view.say(`Training ${count(trainable)} parameters in ${count(totalSteps)} steps${from}`);
+      // A run folder exists from here on, and with it something to resume.
+      view.listen();
+      return;
+    }
+    case "step":
+      view.step(event.report, event.totalSteps);
+      if (event.report.step === event.totalSteps) view.say("Trying the result…");
+      return;
+    case "evaluation":
+      view.say(`Held out, ${event.when}: ${evaluationText(event.result)}`);
+      return;
+    case "sample":
+      return;
+  }
+}
+
+const evaluationText = ({ loss, accuracy }: Evaluation) =>
+  `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}`;
+
+/** A path as short as it can be from here. */
+export function shown(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short === "" || short.startsWith("..") ? path : short;
+}
+
+function printResult(result: FinetuneResult): void {
+  const width = outputWidth();
+  const { heldOut, run } = result;
+  for (const { prompt, before, after } of result.samples) {
+    print(colours.bold(printable(prompt)));
+    const columns = [
+      { title: "Before", text: printable(before) || "(nothing)" },
+      { title: "After", text: printable(after) || "(nothing)" },
+    ] as const;
+    print(`${sideBySide(columns[0], columns[1], width)}\n`);
+  }
+  const paths = runPaths(run);
+  const lines: [string, string][] = [
+    ["Steps", `${count(result.steps)} in ${duration(result.seconds)}`],
+  ];
+  // A run that was complete when it was resumed has trained nothing.
+  const trained = !Number.isNaN(result.loss);
+  if (trained) {
+    const accuracy = percent(result.accuracy);
+    lines.push(["Training loss", `${result.loss.toFixed(4)}, accuracy ${accuracy}`]);
+  }
+  if (heldOut !== undefined) {
+    const { before, after } = heldOut;
+    lines.push(["Held-out loss", `${before.loss.toFixed(4)} → ${after.loss.toFixed(4)}`]);
+    lines.push(["Held-out accuracy", `${percent(before.accuracy)} → ${percent(after.accuracy)}`]);
+  }
+  if (trained) {
+    lines.push(["Speed", `${count(Math.round(result.tokensPerSecond))} target tokens/s`]);
+  }
+  lines.push(["Run folder", shown(run)], ["Adapter", shown(paths.adapter)]);
+  if (result.status === "finished") lines.push(["Report", shown(paths.report)]);
+  print(facts(lines, width));
+  if (result.status === "finished") {
+    const { config } = readJson(paths.run) as { config: { model: string } };
+    print(`\nNext: npx facet chat --model ${config.model} --adapter ${shown(run)}`);
+  }
+}
+
+const toJson = (result: FinetuneResult) => ({
+  run: result.run,
+  status: result.status,
+  steps: result.steps,
+  trainable_parameters: result.trainableParameters,
+  loss: result.loss,
+  accuracy: result.accuracy,
+  held_out: result.heldOut ?? null,
+  samples: result.samples,
+  tokens_per_second: result.tokensPerSecond,
+  seconds: result.seconds,
+  adapter: runPaths(result.run).adapter,
+});
