@@ -1,0 +1,80 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { lowerings } from "../../src/engines/onnx/operators.js";
+import {
+  barrier,
+  concat,
+  crossEntropy,
+  gradients,
+  input,
+  lessOrEqual,
+  type Operation,
+  reshape,
+  sum,
+  toFloat32,
+} from "../../src/graph/index.js";
+import { checkGradient, operationsOf } from "./gradientCase.js";
+import { gradientCases } from "./gradientCases.js";
+import { operationNames } from "./operationNames.js";
+import { reference } from "./referenceOperations.js";
+
+const sources = ["input", "weight", "constant"];
+const x = input("x", [2, 2]);
+/** The operations that have no derivative, or none that Facet needs. */
+const notDifferentiable: Readonly<Record<string, Operation>> = {
+  lessOrEqual: lessOrEqual(x, x).node.operation,
+  cast: toFloat32(lessOrEqual(x, x)).node.operation,
+  concat: concat(x, x, 0).node.operation,
+  barrier: barrier(x, x).node.operation,
+};
+
+describe("every operation of src/graph", () => {
+  test("is differentiated below, or is known not to be differentiable", () => {
+    const covered = [...Object.keys(gradientCases), ...Object.keys(notDifferentiable)];
+    expect(operationNames().sort()).toEqual([...covered, ...sources].sort());
+    for (const [name, operation] of Object.entries(notDifferentiable)) {
+      expect(operation.name).toBe(name);
+      expect(operation.gradient).toBeUndefined();
+    }
+  });
+
+  test("is differentiated under its own name", () => {
+    for (const [name, cases] of Object.entries(gradientCases)) {
+      // A broadcast to the same shape is no operation, so one sample may not have it.
+      const operations = fc.sample(cases, { numRuns: 30, seed: 1 }).flatMap(operationsOf);
+      expect(operations.map((operation) => operation.name)).toContain(name);
+      expect(operations.find((operation) => operation.name === name)!.gradient).toBeDefined();
+    }
+  });
+
+  test("has a lowering to ONNX and a float64 reference", () => {
+    const computed = operationNames()
+      .filter((name) => !sources.includes(name))
+      .sort();
+    expect(Object.keys(lowerings).sort()).toEqual(computed);
+    expect(Object.keys(reference).sort()).toEqual(computed);
+  });
+});
+
+describe("the gradient of", () => {
+  test.each(Object.keys(gradientCases))(
+    "%s is its derivative, and the engine computes both",
+    async (name) => {
+      const seeds = fc.integer({ min: 0, max: 2 ** 32 });
+      await fc.assert(fc.asyncProperty(gradientCases[name]!, seeds, checkGradient), {
+        numRuns: 20,
+        seed: 20261123,
+      });
+    },
+  );
+});
+
+test("only crossEntropy's weighted sum is differentiable", () => {
+  const [hidden, weights] = [input("hidden", [3, 2]), input("weights", [3])];
+  const { rowLoss } = crossEntropy(hidden, x, input("targets", [3], "int32"), weights, {
+    chunkRows: 2,
+  });
+  expect(() => gradients(reshape(sum(rowLoss), []), [hidden])).toThrow(
+    /only the weighted sum is differentiable/,
+  );
+});
