@@ -1,4 +1,4 @@
-import { sameShape } from "./dim.js";
+import { formatShape, sameShape } from "./dim.js";
 import { add } from "./elementwise.js";
 import { barrier } from "./layout.js";
 import { constant } from "./sources.js";
@@ -12,6 +12,9 @@ import { apply, type Node, type Tensor } from "./tensor.js";
  * from their block's inputs instead of being kept.
  */
 export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
+  if (loss.shape.length > 0) {
+    throw new Error(`the loss must be a scalar, not ${formatShape(loss.shape)}`);
+  }
   const order = nodesBefore(loss);
   const reaching = new Set(parameters.map((parameter) => parameter.node));
   for (const node of order) {
@@ -72,7 +75,7 @@ function recomputation(order: readonly Node[]): (node: Node, arrived: Tensor) =>
     let copies = blocks.get(node.block);
     if (copies === undefined) {
       copies = copyBlock(
-        order.filter((other) => other.block === node.block),
+        order.filter((other) => other.block === node.block && other.inputs.length > 0),
         arrived,
       );
       blocks.set(node.block, copies);

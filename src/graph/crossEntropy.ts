@@ -1,4 +1,4 @@
-import { sameDim } from "./dim.js";
+import { sameShape } from "./dim.js";
 import { multiply } from "./elementwise.js";
 import { apply, expectFloat, type Operation, type Tensor } from "./tensor.js";
 
@@ -9,12 +9,13 @@ const crossEntropyOperation: Operation = {
   name: "crossEntropy",
   infer: ([hidden, table, targets, weights]) => {
     expectFloat(hidden!, weights!);
+    if (targets!.dtype !== "int32") throw new Error("targets must be int32");
     const [rows, width] = hidden!.shape;
     const fits =
       hidden!.shape.length === 2 &&
-      sameDim(table!.shape[1]!, width!) &&
-      sameDim(targets!.shape[0]!, rows!) &&
-      sameDim(weights!.shape[0]!, rows!);
+      sameShape(table!.shape, [table!.shape[0]!, width!]) &&
+      sameShape(targets!.shape, [rows!]) &&
+      sameShape(weights!.shape, [rows!]);
     if (!fits) throw new Error("needs hidden [R, D], table [V, D], targets [R], weights [R]");
     return [
       { shape: [], dtype: "float32" },

@@ -1,4 +1,4 @@
-import { type Dim, sameDim } from "./dim.js";
+import { type Dim, sameShape } from "./dim.js";
 import { apply1, expectFloat, type Operation, type Tensor } from "./tensor.js";
 
 const gatherRowsOperation: Operation = {
@@ -22,8 +22,8 @@ const scatterAddRowsOperation: Operation = {
   name: "scatterAddRows",
   infer: ([values, indices], { rows }) => {
     expectFloat(values!);
-    const leading = values!.shape.slice(0, -1);
-    if (!leading.every((dim, i) => sameDim(dim, indices!.shape[i]!))) {
+    if (indices!.dtype !== "int32") throw new Error("indices must be int32");
+    if (!sameShape(values!.shape.slice(0, -1), indices!.shape)) {
       throw new Error("one index is needed for each row of values");
     }
     return [{ shape: [rows as Dim, values!.shape.at(-1)!], dtype: "float32" }];

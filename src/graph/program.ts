@@ -47,7 +47,8 @@ function keyOf(node: Node, inputs: readonly Tensor[]): string {
 
 /** Attributes as JSON: typed arrays and symbolic dimensions have no useful form of their own. */
 function writable(_key: string, value: unknown): unknown {
-  if (ArrayBuffer.isView(value)) return [...(value as Float32Array)].map(String);
+  if (ArrayBuffer.isView(value))
+    return [...(value as Float32Array)].map((x) => (Object.is(x, -0) ? "-0" : `${x}`));
   const text = (value as { text?: string } | null)?.text;
   return text ?? value;
 }

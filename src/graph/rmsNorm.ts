@@ -17,8 +17,11 @@ const rmsNormOperation: Operation = {
   },
   gradient: ({ inputs, outputs, outputGradients, needs }) => {
     const [x, scale] = inputs as [Tensor, Tensor];
+    const [dy, dInverse] = outputGradients;
+    if (dy === undefined || dInverse !== undefined) {
+      throw new Error("rmsNorm: its gradient cannot be differentiated again");
+    }
     const normalized = multiply(x, outputs[1]!);
-    const dy = outputGradients[0]!;
     const dx = () => {
       const g = multiply(dy, scale);
       const along = mean(multiply(normalized, g), [-1]);

@@ -1,4 +1,4 @@
-import { sameDim } from "./dim.js";
+import { sameShape } from "./dim.js";
 import { negate } from "./elementwise.js";
 import { constant } from "./sources.js";
 import { apply1, expectFloat, type Operation, type Tensor } from "./tensor.js";
@@ -11,8 +11,7 @@ const ropeOperation: Operation = {
     const fits =
       x!.shape.length === 4 &&
       (width as number) === 2 * (cos!.shape[1] as number) &&
-      sameDim(positions!.shape[0]!, batch!) &&
-      sameDim(positions!.shape[1]!, length!);
+      sameShape(positions!.shape, [batch!, length!]);
     if (!fits) throw new Error("needs x [B, H, T, d], positions [B, T], cos and sin [P, d/2]");
     return [{ shape: x!.shape, dtype: "float32" }];
   },
