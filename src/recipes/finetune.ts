@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Dataset, loadDataset } from "../data/dataset.js";
 import { promptIds } from "../data/encode.js";
@@ -90,6 +91,9 @@ export async function resumeFinetune(
   hooks: FinetuneHooks = {},
 ): Promise<FinetuneResult> {
   const folder = reopenRunFolder(run);
+  if (existsSync(runPaths(folder).report)) {
+    throw new FacetError(`The run in ${folder} is finished; there is nothing to resume.`);
+  }
   const saved = readJson(runPaths(folder).run) as { config: unknown; digests: unknown };
   const prepared = await prepare(validated(finetuneSchema, saved.config, "finetune"));
   const { digests } = await describe(prepared);
@@ -193,7 +197,8 @@ async function execute(
     const before = await assess("before", base, prepared, onEvent);
     const learningRate = config.learningRate;
     const trained = { tokens: 0, seconds: 0, loss: Number.NaN, accuracy: Number.NaN };
-    const end = await train({
+    let lastGood = start;
+    const training = train({
       program: await tuned.training(config.sequenceLength, { recompute: config.recompute }),
       parameters,
       optimizer,
@@ -216,8 +221,14 @@ async function execute(
         onEvent({ kind: "step", report, totalSteps });
         const due = state.step % config.saveEvery === 0 || state.step === totalSteps;
         if (due || signal?.aborted) await save(paths.checkpoints, adapter, optimizer, state);
+        lastGood = state;
       },
       shouldStop: () => signal?.aborted ?? false,
+    });
+    const end = await training.catch(async (error) => {
+      // A refused step has changed nothing, so what was learned before it is kept, if the disk allows.
+      await save(paths.checkpoints, adapter, optimizer, lastGood).catch(() => {});
+      throw error;
     });
     await writeAdapter(paths.adapter, adapter, model);
     const finished = end.step === totalSteps;

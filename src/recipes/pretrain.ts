@@ -6,7 +6,7 @@ import { windowBatch, windowCount } from "../data/windows.js";
 import type { Engine } from "../engines/engine.js";
 import { allocateParameters, type Parameters, views } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
-import { writeFolderAtomic } from "../formats/atomicFile.js";
+import { writeFileAtomic, writeFolderAtomic } from "../formats/atomicFile.js";
 import { readFloat32, writeSafetensors } from "../formats/safetensors.js";
 import { openModel } from "../hub/openModel.js";
 import {
@@ -18,6 +18,7 @@ import { initialWeights } from "../models/gemma/initialize.js";
 import { trainableWeights } from "../models/gemma/model.js";
 import { evaluationProgram, type GemmaGraph, trainingProgram } from "../models/gemma/programs.js";
 import { gemmaWeightSpecs } from "../models/gemma/weights.js";
+import { lossCurve } from "../report/lossCurve.js";
 import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
 import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
 import { type Evaluation, evaluate } from "../training/evaluate.js";
@@ -32,6 +33,7 @@ import {
   fileDigests,
   forgetLaterSteps,
   readJson,
+  readJsonLines,
   reopenRunFolder,
   runPaths,
   versions,
@@ -181,6 +183,7 @@ async function execute(
   const heldOut = await evaluate(evaluation, values, held);
   const model = join(folder, "model");
   await writeModel(model, config, shape, parameters);
+  writeFileAtomic(join(folder, "loss-curve.svg"), curveOf(paths.metrics));
   await program.close();
   await evaluation.close();
   return {
@@ -237,6 +240,20 @@ function startingWeights(config: PretrainConfig, shape: GemmaConfig): Map<string
     throw new FacetError(`${config.from} has another shape than ${config.config}.`);
   }
   return new Map([...model.weights].map(([name, tensor]) => [name, readFloat32(tensor)]));
+}
+
+/** The run's losses, on training batches and on held-out text, as an SVG. */
+function curveOf(metrics: string): string {
+  const lines = readJsonLines(metrics) as { step: number; loss?: number; held_out_loss?: number }[];
+  const series = (key: "loss" | "held_out_loss") =>
+    lines.flatMap((line) =>
+      line[key] === undefined ? [] : [{ step: line.step, loss: line[key] }],
+    );
+  return lossCurve(series("loss"), {
+    validation: series("held_out_loss"),
+    width: 800,
+    height: 360,
+  });
 }
 
 /** Writes the model as Hugging Face lays it out, in one safetensors file. */

@@ -58,6 +58,13 @@ export function appendJsonLine(path: string, value: unknown): void {
   }
 }
 
+/** The values of a JSON Lines file that this run wrote; none when there is no file. */
+export function readJsonLines(path: string): unknown[] {
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, "utf8").split("\n");
+  return lines.filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
 /** Drops the lines of steps after `step`, which a resumed run will write again. */
 export function forgetLaterSteps(path: string, step: number): void {
   if (!existsSync(path)) return;

@@ -1,9 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
 import { writeFileAtomic } from "../formats/atomicFile.js";
 import { createEventWriter } from "../formats/tensorboard.js";
 import { type ReportData, renderReport } from "../report/report.js";
 import type { StepReport } from "../training/loop.js";
-import { appendJsonLine, forgetLaterSteps, runPaths } from "./runFolder.js";
+import { appendJsonLine, forgetLaterSteps, readJsonLines, runPaths } from "./runFolder.js";
 
 /** An answer of the base model and of the tuned one. */
 export interface Sample {
@@ -50,7 +49,7 @@ export function openRunLog(folder: string, step: number): RunLog {
         paths.samples,
         samples.map((sample) => `${JSON.stringify(sample)}\n`).join(""),
       );
-      const curve = readCurve(paths.metrics);
+      const curve = readJsonLines(paths.metrics) as { step: number; loss: number }[];
       const created = new Date().toISOString();
       writeFileAtomic(
         paths.report,
@@ -59,12 +58,4 @@ export function openRunLog(folder: string, step: number): RunLog {
     },
     close: () => events.close(),
   };
-}
-
-function readCurve(path: string): { step: number; loss: number }[] {
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, "utf8")
-    .split("\n")
-    .filter((line) => line !== "");
-  return lines.map((line) => JSON.parse(line) as { step: number; loss: number });
 }

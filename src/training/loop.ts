@@ -125,7 +125,7 @@ function refuseBadStep(result: GradientResult, norm: number, step: number, rate:
     const what = Number.isFinite(result.loss) ? "gradient" : "loss";
     throw new FacetError(
       `The ${what} is not a finite number at step ${step} (learning rate ${rate}). The run stopped ` +
-        "before this step changed anything; resume from its last checkpoint with a lower learning rate.",
+        "before this step changed anything. Start again with a lower learning rate or with gradient clipping.",
     );
   }
   if (norm === 0) {
