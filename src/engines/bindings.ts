@@ -3,13 +3,13 @@ import {
   evaluateDim,
   formatShape,
   type Program,
-  type Shape,
+  type Tensor,
 } from "../graph/index.js";
 import type { HostTensor } from "./engine.js";
 
 /**
  * Values of the symbolic dimensions, from the shapes of the inputs. Throws when an input is
- * missing, unknown, or does not have the program's shape.
+ * missing, unknown, or does not have the program's shape and type.
  */
 export function bindInputs(
   program: Program,
@@ -29,17 +29,34 @@ export function bindInputs(
       }
     });
   }
-  for (const [name, { shape }] of program.inputs) expectShape(name, shape, inputs[name]!, bindings);
+  for (const [name, tensor] of program.inputs) {
+    expectFit(`input ${name}`, tensor, inputs[name]!, bindings);
+  }
   return bindings;
+}
+
+/** Throws when a buffer for an output is for none, or does not have the output's shape and type. */
+export function checkOutputs(
+  program: Program,
+  into: Readonly<Record<string, HostTensor>>,
+  bindings: Bindings,
+): void {
+  for (const [name, buffer] of Object.entries(into)) {
+    const tensor = program.outputs.get(name);
+    if (tensor === undefined) throw new Error(`the program has no output ${name}`);
+    expectFit(`the buffer for output ${name}`, tensor, buffer, bindings);
+  }
 }
 
 const isSymbol = (text: string) => /^[A-Za-z]\w*$/.test(text);
 
-function expectShape(name: string, shape: Shape, given: HostTensor, bindings: Bindings): void {
-  const wanted = shape.map((dim) => evaluateDim(dim, bindings));
+function expectFit(what: string, tensor: Tensor, given: HostTensor, bindings: Bindings): void {
+  const wanted = tensor.shape.map((dim) => evaluateDim(dim, bindings));
   const count = wanted.reduce((a, b) => a * b, 1);
   if (wanted.join() !== given.shape.join() || given.data.length !== count) {
     const got = `[${given.shape.join(", ")}] with ${given.data.length} values`;
-    throw new Error(`input ${name} must have shape ${formatShape(shape)}, got ${got}`);
+    throw new Error(`${what} must have shape ${formatShape(tensor.shape)}, got ${got}`);
   }
+  const type = given.data instanceof Float32Array ? "float32" : "int32";
+  if (type !== tensor.dtype) throw new Error(`${what} must be ${tensor.dtype}, got ${type}`);
 }

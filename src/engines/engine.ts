@@ -11,7 +11,7 @@ export interface Executable {
   /**
    * Runs the program once. Every input of the program is given by name; symbolic dimensions take
    * their values from the shapes. An output named in `into` is written there, without a copy.
-   * Throws when an input is missing, unknown, or of the wrong shape.
+   * Throws when an input is missing or unknown, or an input or buffer has the wrong shape or type.
    */
   run(
     inputs: Readonly<Record<string, HostTensor>>,

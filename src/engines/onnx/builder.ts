@@ -57,7 +57,7 @@ export class ModelBuilder {
   #counter = 0;
 
   fresh(): string {
-    return `v${this.#counter++}`;
+    return `%${this.#counter++}`;
   }
 
   /** Adds a node and returns the name of its first output; `outputs` may name them. */
@@ -98,8 +98,13 @@ export class ModelBuilder {
     return this.emit("Cast", [name], { to: elementType.int32 });
   }
 
-  output(name: string, shape: Shape, dtype: DType): void {
-    this.#outputs.push(valueInfo(name, shape, elementType[dtype]));
+  /** Makes a value an output of the model under this name; integers leave as int32. */
+  output(name: string, value: string, shape: Shape, dtype: DType): void {
+    if (dtype === "int32") this.emit("Cast", [value], { to: hostInteger }, { outputs: [name] });
+    else if (value !== name) this.emit("Identity", [value], {}, { outputs: [name] });
+    this.#outputs.push(
+      valueInfo(name, shape, dtype === "int32" ? hostInteger : elementType[dtype]),
+    );
   }
 
   /** A frozen weight in its file: ONNX external data, which ONNX Runtime maps into memory. */

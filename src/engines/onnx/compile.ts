@@ -16,7 +16,13 @@ export function toOnnx(program: Program): OnnxModel {
   const names = new Map<Tensor, string>();
   const outputNames = new Map<Tensor, string>();
   for (const [name, tensor] of program.outputs) {
-    if (!outputNames.has(tensor) && tensor.node.inputs.length > 0) outputNames.set(tensor, name);
+    if (program.inputs.has(name)) throw new Error(`${name} names an input and an output`);
+    if (tensor.dtype !== "float32" && tensor.dtype !== "int32") {
+      throw new Error(`output ${name} is ${tensor.dtype}; an engine gives float32 and int32`);
+    }
+    // Inputs, and integers (which are int64 inside ONNX), leave under another name than their own.
+    const isOwn = tensor.dtype === "float32" && tensor.node.inputs.length > 0;
+    if (isOwn && !outputNames.has(tensor)) outputNames.set(tensor, name);
   }
   const consumed = consumers(program);
   for (const node of program.nodes) {
@@ -36,11 +42,7 @@ export function toOnnx(program: Program): OnnxModel {
     });
   }
   for (const [name, tensor] of program.outputs) {
-    // A tensor that is an input, or an output under another name too, is passed through.
-    if (outputNames.get(tensor) !== name) {
-      model.emit("Identity", [names.get(tensor)!], {}, { outputs: [name] });
-    }
-    model.output(name, tensor.shape, tensor.dtype);
+    model.output(name, names.get(tensor)!, tensor.shape, tensor.dtype);
   }
   return { ...model.build(), weightFolder };
 }

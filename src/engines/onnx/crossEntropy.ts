@@ -59,7 +59,7 @@ function chunks(model: ModelBuilder, rows: Dim, largest: number) {
   const plan = (bindings: Readonly<Record<string, number>>) => {
     const total = evaluateDim(rows, bindings);
     const count = Math.max(1, Math.ceil(total / largest));
-    const size = Math.ceil(total / count);
+    const size = Math.max(1, Math.ceil(total / count));
     return { count, size, padding: count * size - total };
   };
   return {

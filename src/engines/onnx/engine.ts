@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { FacetError } from "../../errors.js";
 import type { Program } from "../../graph/index.js";
-import { bindInputs } from "../bindings.js";
+import { bindInputs, checkOutputs } from "../bindings.js";
 import type { Engine, Executable, HostTensor } from "../engine.js";
 import { toOnnx } from "./compile.js";
 
@@ -37,6 +37,7 @@ async function compile(program: Program, options: OnnxEngineOptions): Promise<Ex
     async run(inputs, into = {}) {
       if (!open) throw new Error("this executable is closed");
       const bindings = bindInputs(program, inputs);
+      checkOutputs(program, into, bindings);
       const feeds: Record<string, ort.Tensor> = {};
       for (const [name, value] of Object.entries(inputs)) feeds[name] = toOrt(value);
       for (const { name, scalar, evaluate } of runtimeIntegers) {
@@ -49,6 +50,7 @@ async function compile(program: Program, options: OnnxEngineOptions): Promise<Ex
       return Object.fromEntries(outputNames.map((name) => [name, fromOrt(results[name]!)]));
     },
     async close() {
+      if (!open) return;
       open = false;
       await session.release();
     },
@@ -91,6 +93,6 @@ function toOrt({ data, shape }: HostTensor): ort.Tensor {
 }
 
 const fromOrt = (tensor: ort.Tensor): HostTensor => ({
-  data: tensor.data as Float32Array,
+  data: tensor.data as Float32Array | Int32Array,
   shape: tensor.dims,
 });
