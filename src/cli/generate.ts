@@ -72,6 +72,8 @@ function readPrompts(prompts: readonly string[]): string[] {
 async function stream(session: Session, prompt: string, options: TextOptions): Promise<void> {
   const tokenizer = requireTokenizer(session.model);
   const ids = [tokenizer.bosId, ...tokenizer.encode(prompt)];
+  // What cannot be generated is refused before anything is printed.
+  await session.decoder(options.maxLength);
   process.stdout.write(colours.dim(printable(prompt)));
   for await (const piece of streamText(session, ids, options)) {
     process.stdout.write(printable(piece));

@@ -140,7 +140,7 @@ function printInspection({ inspection, path, template, total, filteredOut, row }
   const { report, histogram, targetShare, paddingShare } = inspection;
   const { min, mean, median, max } = report.lengths;
   const width = outputWidth();
-  const heading = (text: string) => print(`\n${colours.bold(text)}`);
+  const heading = (text: string) => print(`\n${wrap(text, width).map(colours.bold).join("\n")}`);
   print(
     facts(
       [

@@ -1,4 +1,9 @@
-import type { LoraConfig, LoraLayout } from "../lora/config.js";
+import {
+  type LoraConfig,
+  type LoraLayout,
+  requireSensible,
+  targetModules,
+} from "../lora/config.js";
 import { loraVariables } from "../lora/variables.js";
 import type { GemmaConfig } from "../models/gemma/config.js";
 import { gemmaModules, gemmaWeightSpecs } from "../models/gemma/weights.js";
@@ -47,6 +52,9 @@ export function summarize(
   for (const spec of gemmaWeightSpecs(config)) add(base, layerOf(spec.name), spec.shape);
   const added = new Map<string, number>();
   const modules = adapter?.modules ?? gemmaModules(config);
+  if (adapter !== undefined && adapter.modules === undefined) {
+    requireSensible(adapter.config, targetModules(adapter.config, modules));
+  }
   for (const { module, shape } of adapter ? loraVariables(adapter.config, modules) : []) {
     add(added, layerOf(module.path), shape);
   }
