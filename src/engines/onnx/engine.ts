@@ -77,8 +77,11 @@ async function createSession(
       interOpNumThreads: 1,
       graphOptimizationLevel: options.optimization ?? "disabled",
       logSeverityLevel: 3,
+      enableMemPattern: process.env.MP !== "0",
+      enableCpuMemArena: process.env.ARENA !== "0",
       ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
-      extra: { session },
+      // Folding would keep a float32 copy of every weight stored in half precision.
+      extra: { session, optimization: { disable_specified_optimizers: "ConstantFolding" } },
     });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
