@@ -47,7 +47,9 @@ async function compile(program: Program, options: OnnxEngineOptions): Promise<Ex
       const fetches: Record<string, ort.Tensor | null> = {};
       for (const name of outputNames) fetches[name] = into[name] ? toOrt(into[name]) : null;
       const results = await session.run(feeds, fetches);
-      return Object.fromEntries(outputNames.map((name) => [name, fromOrt(results[name]!)]));
+      return Object.fromEntries(
+        outputNames.map((name) => [name, into[name] ?? fromOrt(results[name]!)]),
+      );
     },
     async close() {
       if (!open) return;
