@@ -19,7 +19,7 @@ export function finetuneCommand(): Command {
     examples: [
       "facet finetune --model facet_nano_en --data notes.jsonl --run runs/notes",
       "facet finetune --model gemma_2b_en --data dolly.jsonl --filter no-context --limit 1000 \\\n    --rank 4 --learning-rate 5e-5 --run runs/tutorial",
-      `facet finetune --model ./my-model --data qa.jsonl --template "Q: {question}\\nA: {answer}" \\\n    --targets completion --validation-split 0.1 --run runs/qa`,
+      `facet finetune --model ./my-model --data qa.jsonl --template $'Q: {question}\\nA: {answer}' \\\n    --targets completion --validation-split 0.1 --run runs/qa`,
       "facet finetune --resume --run runs/notes",
     ],
   });

@@ -72,11 +72,13 @@ function readPrompts(prompts: readonly string[]): string[] {
 async function stream(session: Session, prompt: string, options: TextOptions): Promise<void> {
   const tokenizer = requireTokenizer(session.model);
   const ids = [tokenizer.bosId, ...tokenizer.encode(prompt)];
+  const pieces = streamText(session, ids, options);
   // What cannot be generated is refused before anything is printed.
-  await session.decoder(options.maxLength);
+  let piece = await pieces.next();
   process.stdout.write(colours.dim(printable(prompt)));
-  for await (const piece of streamText(session, ids, options)) {
-    process.stdout.write(printable(piece));
+  while (!piece.done) {
+    process.stdout.write(printable(piece.value));
+    piece = await pieces.next();
   }
   process.stdout.write("\n");
 }

@@ -1,13 +1,30 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 
-const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-const fixture = (path: string) => fileURLToPath(new URL(`../fixtures/${path}`, import.meta.url));
-const loader = import.meta.resolve("tsx");
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const fixture = (path: string) => join(root, "test", "fixtures", path);
+
+/** How Node.js is told to run the command line: as built if the build is newer than every source, else through tsx. */
+const program = (() => {
+  const changed = (path: string) => statSync(path).mtimeMs;
+  const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
+  const newest = Math.max(...sources.map((path) => changed(join(root, "src", path))));
+  const built = join(root, "dist", "cli", "main.js");
+  if (existsSync(built) && changed(built) > newest) return [built];
+  return ["--import", import.meta.resolve("tsx"), join(root, "src", "cli", "main.ts")];
+})();
 
 export interface Ended {
   readonly code: number | null;
@@ -25,7 +42,7 @@ export interface Running {
 
 /** Starts the command line as its user would, in `cwd`, with `input` on stdin. */
 export function startFacet(args: readonly string[], cwd: string, input = ""): Running {
-  const child = spawn(process.execPath, ["--import", loader, main, ...args], { cwd });
+  const child = spawn(process.execPath, [...program, ...args], { cwd });
   child.stdin.end(input);
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+import { runFacet, workFolder } from "./facet.js";
+
+const folder = workFolder();
+const chat = (input: string, ...args: string[]) =>
+  runFacet(["chat", "--model", "tiny", "--max-tokens", "8", ...args], folder, input);
+const contents = (stdout: string) =>
+  (JSON.parse(stdout).messages as { content: string }[]).map((message) => message.content);
+
+describe.concurrent("facet chat", () => {
+  it("answers the messages of a pipe, and prints the conversation as JSON", async () => {
+    const { code, stdout } = await chat("One?\n\nTwo?\n", "--json");
+    expect(code).toBe(0);
+    const { model, messages } = JSON.parse(stdout);
+    expect(model).toBe("tiny");
+    expect(messages.map((message: { role: string }) => message.role)).toEqual([
+      "user",
+      "model",
+      "user",
+      "model",
+    ]);
+    expect([messages[0].content, messages[2].content]).toEqual(["One?", "Two?"]);
+  });
+
+  it("streams nothing but answers to stdout", async () => {
+    const [, answer] = contents((await chat("One?\n", "--json")).stdout);
+    const { stdout, stderr } = await chat("One?\n");
+    expect(stdout).toBe(`${answer}\n`);
+    expect(stderr).toBe("");
+  });
+
+  it("takes each message alone with the tutorial's template", async () => {
+    const both = contents((await chat("One?\nTwo?\n", "--json")).stdout);
+    const second = contents((await chat("Two?\n", "--json")).stdout);
+    expect(both[3]).toBe(second[1]);
+  });
+
+  it("remembers the conversation with gemma-chat until /reset", async () => {
+    const gemma = ["--template", "gemma-chat", "--json"];
+    const both = contents((await chat("One?\nTwo?\n", ...gemma)).stdout);
+    const second = contents((await chat("Two?\n", ...gemma)).stdout);
+    const reset = contents((await chat("One?\n/reset\nTwo?\n", ...gemma)).stdout);
+    expect(both[3]).not.toBe(second[1]);
+    expect(reset[3]).toBe(second[1]);
+  });
+
+  it("leaves at /exit and names unknown commands", async () => {
+    const { stdout, stderr } = await chat("/rest\n/exit\nOne?\n", "--json");
+    expect(contents(stdout)).toEqual([]);
+    expect(stderr).toContain("Unknown command /rest. Known: /reset, /exit.");
+  });
+
+  it("says when the conversation is too long, and goes on", async () => {
+    const { code, stdout, stderr } = await chat(`${"x ".repeat(300)}\nTwo?\n`, "--json");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/error: The conversation has \d+ tokens; tiny takes 256\. Type \/reset/);
+    expect(contents(stdout)[0]).toBe("Two?");
+  });
+
+  it("refuses an unknown template", async () => {
+    const { code, stderr } = await chat("", "--template", "gema-chat");
+    expect(code).toBe(1);
+    expect(stderr).toContain('error: Unknown template "gema-chat". Did you mean "gemma-chat"?');
+  });
+});

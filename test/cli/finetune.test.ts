@@ -1,0 +1,162 @@
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { latestCheckpoint } from "../../src/training/checkpoints.js";
+import { runFacet, startFacet, workFolder } from "./facet.js";
+
+const folder = workFolder();
+const path = (...names: string[]) => join(folder, ...names);
+const data = ["--model", "tiny", "--data", "rows.jsonl", "--sequence-length", "64"];
+const finetune = (...args: string[]) => runFacet(["finetune", ...args], folder);
+
+describe("facet finetune", () => {
+  it("trains, and prints its result as one JSON object", async () => {
+    const { code, stdout, stderr } = await finetune(
+      ...[...data, "--run", "first", "--filter", "no-context", "--limit", "20", "--seed", "3"],
+      ...["--validation-split", "0.3", "--rank", "2", "--epochs", "2", "--learning-rate", "0.01"],
+      ...["--prompts", "How many, then?", "--sample-length", "60", "--threads", "1", "--json"],
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr });
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({
+      run: expect.stringMatching(/\/first$/),
+      status: "finished",
+      // Per layer, query: 2 (4 · 64 + 16), value: 2 (64 + 16).
+      trainable_parameters: 3 * (2 * (4 * 64 + 16) + 2 * (64 + 16)),
+      samples: [{ prompt: "How many, then?" }],
+      adapter: join(result.run, "adapter"),
+    });
+    const lines = readFileSync(path("first", "metrics.jsonl"), "utf8").trim().split("\n");
+    expect(lines).toHaveLength(result.steps);
+    expect(result.held_out.after.loss).toBeLessThan(result.held_out.before.loss);
+    for (const key of ["loss", "accuracy", "tokens_per_second", "seconds"]) {
+      expect(result[key], key).toBeGreaterThanOrEqual(0);
+    }
+    for (const file of ["run.json", "samples.jsonl", "report.html", "adapter"]) {
+      expect(existsSync(path("first", file)), file).toBe(true);
+    }
+  });
+
+  it("says before it starts what the data became, the memory and the steps", async () => {
+    const { stdout, stderr } = await finetune(...data, "--run", "said", "--max-steps", "30");
+    const lines = stderr.split("\n");
+    const at = (start: string) => lines.findIndex((line) => line.startsWith(start));
+    expect(stderr).toContain("40 rows of 40 kept, ");
+    expect(stderr).toContain('the template does not use "context", which 10 rows fill');
+    expect(at("Memory: about ")).toBeGreaterThan(0);
+    expect(at("Training 4,224 parameters in 30 steps")).toBeGreaterThan(at("Memory"));
+    expect(at("Training 1/30  loss ")).toBeGreaterThan(at("Training 4,224"));
+    // About every tenth, in plain lines, as stderr is a pipe.
+    expect(lines.filter((line) => line.startsWith("Training ")).length).toBe(12);
+    expect(stderr).not.toContain("\u001B");
+    expect(stdout).toMatch(/^Steps +30 in /);
+    expect(stdout).toContain("Next: npx facet chat --model tiny --adapter said");
+  });
+
+  it("drops overlong rows when told so, and counts them with their lines", async () => {
+    const { code, stderr } = await finetune(
+      ...["--model", "tiny", "--data", "rows.jsonl", "--run", "short", "--max-steps", "2"],
+      ...["--sequence-length", "38", "--overlong", "drop"],
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr });
+    expect(stderr).toMatch(/\d+ rows dropped: too long \(lines \d+, \d+, \d+, …\)/);
+  });
+
+  it.each([
+    [["--rank", "65"], "error: LoRA rank must be a whole number from 1 to 64"],
+    [["--rank", "0"], 'error: Invalid --rank "0"'],
+    [["--sequence-length", "300"], "--sequence-length 300 is more than tiny was made for (256"],
+    [["--validation-split", "1"], 'error: Invalid --validation-split "1"'],
+    [["--data", "nowhere.jsonl"], "nowhere.jsonl"],
+    [["--model", "facet_nano"], 'Unknown model "facet_nano". Did you mean "facet_nano_en"?'],
+    [["--modules", "q_prj"], 'error: Unknown --modules "q_prj". Did you mean "q_proj"?'],
+    [["--schedule", "linaer"], 'error: Unknown --schedule "linaer". Did you mean "linear"?'],
+    [
+      ["--learning-rte", "1"],
+      "error: unknown option '--learning-rte'\n(Did you mean --learning-rate?)",
+    ],
+    [["--template", "{instruction} {answer}"], 'error: Unknown field in the template "answer"'],
+  ])("refuses %j before it makes a run folder", async (args, message) => {
+    const { code, stdout, stderr } = await finetune(...data, "--run", "refused", ...args, "--json");
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain("    at ");
+    expect(existsSync(path("refused"))).toBe(false);
+  });
+
+  it("leaves a folder that exists as it is", async () => {
+    cpSync(path("peft"), path("taken"), { recursive: true });
+    const { code, stderr } = await finetune(...data, "--run", "taken");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/error: The run folder .*taken exists already\. Choose another --run/);
+    expect(readdirSync(path("taken"))).toEqual(readdirSync(path("peft")));
+  });
+
+  it("stops at a loss that is no number, and keeps the last good checkpoint", async () => {
+    const { code, stdout, stderr } = await finetune(
+      ...[...data, "--run", "nan", "--learning-rate", "1e30", "--save-every", "1", "--json"],
+    );
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(/error: The (loss|gradient) is not a finite number at step \d/);
+    expect(readdirSync(path("nan", "checkpoints"))).not.toEqual([]);
+  });
+});
+
+describe("facet finetune, interrupted", () => {
+  const long = [...data, "--epochs", "40", "--learning-rate", "0.01", "--save-every", "1000"];
+  const adapter = (run: string) => readFileSync(path(run, "adapter", "adapter_model.safetensors"));
+
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "by %s: saves the step, says how to go on, and goes on exactly",
+    async (signal) => {
+      const whole = `whole-${signal}`;
+      const parts = `parts-${signal}`;
+      expect((await finetune(...long, "--run", whole)).code).toBe(0);
+
+      const running = startFacet(["finetune", ...long, "--run", parts, "--json"], folder);
+      await running.says("Training 160/1600");
+      running.process.kill(signal);
+      const ended = await running.ended;
+      const { status, steps } = JSON.parse(ended.stdout);
+      expect({ code: ended.code, status }).toEqual({ code: 130, status: "interrupted" });
+      expect(steps).toBeLessThan(1600);
+      expect(ended.stderr).toContain("Finishing this step, then saving.");
+      expect(ended.stderr).toContain(`npx facet finetune --resume --run ${parts}\n`);
+      const checkpoint = latestCheckpoint(path(parts, "checkpoints"));
+      expect(checkpoint).toMatch(new RegExp(`step-0*${steps}$`));
+
+      const resumed = await finetune("--resume", "--run", parts, "--json");
+      expect(resumed.stderr).toContain(`continuing after step ${steps}\n`);
+      expect(JSON.parse(resumed.stdout)).toMatchObject({ status: "finished", steps: 1600 });
+      expect(adapter(parts).equals(adapter(whole))).toBe(true);
+    },
+  );
+
+  it("refuses options that resuming would ignore", async () => {
+    const args = ["--resume", "--run", "first", "--rank", "3", "--no-shuffle"];
+    const { code, stderr } = await finetune(...args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/error: --resume continues .* so --rank, --shuffle would be ignored/);
+  });
+
+  it("refuses to resume nothing", async () => {
+    expect((await finetune("--resume", "--run", "nothing")).stderr).toContain(
+      "error: There is no run to resume in ",
+    );
+    expect((await finetune("--resume")).stderr).toContain("error: --resume needs --run");
+  });
+
+  it("refuses to resume on other data", async () => {
+    const own = path("own.jsonl");
+    cpSync(path("rows.jsonl"), own);
+    const start = ["--model", "tiny", "--data", "own.jsonl", "--sequence-length", "64"];
+    const running = startFacet(["finetune", ...start, "--run", "moved", "--epochs", "99"], folder);
+    await running.says("Training 1/");
+    running.process.kill("SIGKILL");
+    await running.ended;
+    writeFileSync(own, readFileSync(own, "utf8").replace("How many", "How much"));
+    const { code, stderr } = await finetune("--resume", "--run", "moved");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/error: The data or the base model of .* has changed/);
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { runFacet, workFolder } from "./facet.js";
+
+const folder = workFolder();
+const run = (args: readonly string[], input = "") =>
+  runFacet(["generate", "--model", "tiny", "--max-length", "24", ...args], folder, input);
+const json = async (args: readonly string[], input = "") =>
+  JSON.parse((await run([...args, "--json"], input)).stdout);
+
+describe.concurrent("facet generate", () => {
+  it("prints one JSON object for one prompt", async () => {
+    const { stdout, stderr } = await run(["--prompt", "The sea", "--json"]);
+    const result = JSON.parse(stdout);
+    expect(stderr).toBe("");
+    expect(result).toMatchObject({ model: "tiny", prompt: "The sea" });
+    expect(result.text).toBe(result.prompt + result.completion);
+    expect(result.prompt_tokens + result.new_tokens).toBeLessThanOrEqual(24);
+    expect(result.finish).toBe(result.prompt_tokens + result.new_tokens < 24 ? "stop" : "length");
+    expect(result.tokens_per_second).toBeGreaterThan(0);
+  });
+
+  it("streams the same text to a pipe", async () => {
+    const { text } = await json(["--prompt", "The sea"]);
+    const { stdout, stderr } = await run(["--prompt", "The sea"]);
+    expect(stdout).toBe(`${text}\n`);
+    expect(stderr).toBe("");
+  });
+
+  it("gives several prompts what each gets alone", async () => {
+    const sampling = ["--sampler", "top_k", "--top-k", "9", "--temperature", "2", "--seed", "5"];
+    const both = await json(["--prompt", "The sea", "--prompt", "Why is it so?", ...sampling]);
+    const alone = await json(["--prompt", "The sea", ...sampling]);
+    expect(both.results).toHaveLength(2);
+    expect(both.results[0].text).toBe(alone.text);
+    expect(both.results[1].prompt).toBe("Why is it so?");
+  });
+
+  it("reads a prompt from stdin as it is", async () => {
+    expect((await json(["--prompt", "-"], "Instruction:\nGo\n")).prompt).toBe("Instruction:\nGo\n");
+  });
+
+  it("puts an adapter on the model", async () => {
+    const base = await json(["--prompt", "The sea"]);
+    const tuned = await json(["--prompt", "The sea", "--adapter", "peft"]);
+    expect(tuned.completion).not.toBe(base.completion);
+  });
+
+  it.each([
+    [["--prompt", "x", "--max-length", "9999"], "error: tiny was made for at most 256 tokens"],
+    [["--prompt", "x".repeat(400)], "error: A prompt has 4"],
+    [["--prompt", "x", "--sampler", "gredy"], 'error: Unknown --sampler "gredy". Did you mean'],
+    [["--prompt", "x", "--top-k", "3"], "error: --top-k has a meaning only with --sampler top_k"],
+    [["--prompt", "x", "--temperature", "0"], 'error: Invalid --temperature "0"'],
+    [["--prompt", "-", "--prompt", "-"], "error: --prompt - reads all of stdin"],
+    [["--prompt", "x", "--adapter", "nowhere"], "error: nowhere is no adapter"],
+    [["--prompt", "x", "--model", "gemma_2b_en"], "error: The weights of gemma_2b_en are not on"],
+    [[], "error: required option --prompt not given"],
+  ])("refuses %j before it prints anything", async (args, message) => {
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain("    at ");
+  });
+});

@@ -1,0 +1,75 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { runFacet, workFolder, writeRows } from "./facet.js";
+
+const folder = workFolder();
+writeRows(join(folder, "mixed.jsonl"), [
+  { instruction: "One?", context: "", response: "1" },
+  { instruction: "Two?", context: "Counting.", response: "2" },
+  { instruction: "Three?", context: "" },
+  { instruction: "Four?", context: "", response: "  " },
+  { instruction: "Five? ".repeat(20), context: "", response: "5" },
+]);
+const run = (...args: string[]) => runFacet(["inspect", "--data", "mixed.jsonl", ...args], folder);
+const usual = ["--model", "tiny", "--filter", "no-context", "--sequence-length", "64"];
+
+describe.concurrent("facet inspect", () => {
+  it("says what became of the rows", async () => {
+    const { stdout, stderr } = await run(...usual, "--targets", "completion", "--json");
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toMatchObject({
+      data: "mixed.jsonl",
+      template: "tutorial",
+      rows: 5,
+      filtered_out: 1,
+      kept: 1,
+      dropped: { "missing field": [3], "empty response": [4], "no target": [5] },
+      truncated: 0,
+      row: { line: 1, truncated: 0 },
+    });
+  });
+
+  it("shows a row token by token, with its targets", async () => {
+    const { stdout } = await run(...usual, "--targets", "completion", "--json");
+    const { row, target_tokens } = JSON.parse(stdout);
+    expect(row.tokens.at(0)).toMatchObject({ id: 2, piece: "<bos>", target: false });
+    expect(row.tokens.at(-1)).toMatchObject({ id: 1, piece: "<eos>", target: true });
+    const targets = row.tokens.filter((token: { target: boolean }) => token.target);
+    expect(targets.length).toBe(target_tokens);
+    expect(targets[0].piece).toContain("1");
+  });
+
+  it("draws the lengths and the row for people", async () => {
+    const { stdout } = await run(...usual, "--row", "5");
+    expect(stdout).toContain("1 row dropped: missing field (line 3)");
+    expect(stdout).toContain("1 row truncated to the sequence length");
+    expect(stdout).toMatch(/\n *\d+–\d+ █+ 1\n/);
+    expect(stdout).toMatch(/The row at line 5: 65 tokens, \d+ tokens cut off/);
+    expect(stdout).toContain("<bos> [Instruction]");
+  });
+
+  it("takes a tokenizer instead of a model", async () => {
+    const { code, stdout } = await run("--tokenizer", "tiny/tokenizer.model", "--json");
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).kept).toBe(3);
+  });
+
+  it.each([
+    [["--model", "tiny", "--row", "4"], "error: The row at line 4 was dropped: empty response."],
+    [["--model", "tiny", "--row", "9"], "error: There is no row at line 9."],
+    [[...usual, "--row", "2"], "error: The row at line 2 is not used: --filter or --limit"],
+    [[], "error: Give either --model or --tokenizer"],
+    [
+      ["--model", "tiny", "--filter", "no-contex"],
+      'error: Unknown filter "no-contex". Did you mean',
+    ],
+    [["--model", "tiny", "--template", "tutoria"], 'error: Unknown template "tutoria". Did you'],
+    [["--model", "tiny", "--template", "{instructio}"], "error: Unknown field in the template"],
+    [["--tokenizer", "tiny/config.json"], "error: "],
+  ])("refuses %j", async (args, message) => {
+    const { code, stdout, stderr } = await run(...args, "--json");
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain("    at ");
+  });
+});
