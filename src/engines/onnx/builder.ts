@@ -48,6 +48,7 @@ export const microsoft = "com.microsoft";
 /** Collects the nodes, initializers, inputs and outputs of one ONNX model. */
 export class ModelBuilder {
   #nodes: NodeProto[] = [];
+  readonly #widenings: NodeProto[] = [];
   readonly #initializers: TensorProto[] = [];
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
@@ -73,6 +74,20 @@ export class ModelBuilder {
     const node = { opType, input: [...inputs], output: [...output], attribute, name };
     this.#nodes.push(create(NodeProtoSchema, { ...node, domain: options.domain ?? "" }));
     return output[0]!;
+  }
+
+  /**
+   * A half-precision weight as float32, for one use. ONNX Runtime walks the graph back from its
+   * outputs and, of a node's inputs, finishes the one that stands later in the file first. Standing
+   * first in the file, a widening runs right before the product that needs it; anywhere else, all of
+   * them run at the start and the whole model lies in memory as float32.
+   */
+  widen(weight: string): string {
+    const output = this.fresh();
+    const attribute = [toAttribute("to", elementType.float32)];
+    const node = { opType: "Cast", input: [weight], output: [output], attribute };
+    this.#widenings.push(create(NodeProtoSchema, { ...node, name: `widen ${weight} ${output}` }));
+    return output;
   }
 
   /** Builds a subgraph: what `build` emits becomes its body. */
@@ -194,7 +209,7 @@ export class ModelBuilder {
   build(): BuiltModel {
     const graph = create(GraphProtoSchema, {
       name: "facet",
-      node: this.#nodes,
+      node: [...this.#widenings, ...this.#nodes],
       initializer: this.#initializers,
       input: this.#inputs,
       output: this.#outputs,

@@ -1,5 +1,5 @@
 import type { Node, Tensor } from "../../graph/index.js";
-import { elementType, type ModelBuilder } from "./builder.js";
+import type { ModelBuilder } from "./builder.js";
 
 /** What a lowering is given: the node, the ONNX names of its inputs and wanted outputs. */
 export interface LoweringContext {
@@ -15,6 +15,5 @@ export type Lowering = (context: LoweringContext) => void;
 
 /** The operand in float32: a weight stored in half precision is widened at each use, not kept. */
 export function asFloat32(model: ModelBuilder, tensor: Tensor, name: string): string {
-  if (tensor.dtype === "float32") return name;
-  return model.emit("Cast", [name], { to: elementType.float32 });
+  return tensor.dtype === "float32" ? name : model.widen(name);
 }
