@@ -1,0 +1,21 @@
+import { openDolly } from "./dollyNano.js";
+import { openGemm } from "./gemm.js";
+import { openGemma2b } from "./gemma2b.js";
+import { openStep } from "./step.js";
+import { openWorkloadS } from "./workloadS.js";
+
+/** Everything that is measured in a process of its own: opened once, run as often as asked. */
+export const workloads = {
+  gemm: openGemm,
+  step: openStep,
+  workloadS: openWorkloadS,
+  dolly: openDolly,
+  gemma2b: openGemma2b,
+};
+
+export type Workloads = typeof workloads;
+export type WorkloadName = keyof Workloads;
+export type OptionsOf<N extends WorkloadName> = Parameters<Workloads[N]>[0];
+export type SampleOf<N extends WorkloadName> = Awaited<
+  ReturnType<Awaited<ReturnType<Workloads[N]>>>
+>;
