@@ -46,7 +46,7 @@ export const fixtureName = (variable: string) =>
 /** An adapter of the fixtures (rank 4, alpha 8) as it was before training. */
 export function adapter(which: keyof typeof adapters): Adapter {
   const { r: rank, alpha, target_modules: targets } = expected.lora[which];
-  const made = emptyAdapter({ rank, alpha, targets, layout: "peft" }, modules);
+  const made = emptyAdapter({ rank, alpha, targets, layout: "standard" }, modules);
   const tensors = loraTensors(which);
   for (const [name, { data }] of Object.entries(
     views(made.parameters.slots, made.parameters.values),
