@@ -6,13 +6,15 @@ export { FacetError } from "./errors.js";
 export {
   greedy,
   randomSampler,
+  repetitionPenalty,
   type Sampler,
   topK,
   topP,
 } from "./generation/samplers.js";
 export { describeModel, type OpenModel, openModel } from "./hub/openModel.js";
 export { presets } from "./hub/presets.js";
-export { GemmaBackbone } from "./keras/backbone.js";
+export { type EnableLoraOptions, GemmaBackbone } from "./keras/backbone.js";
+export type { Callback, Logs } from "./keras/callbacks.js";
 export { type CompileOptions, GemmaCausalLM, type GenerateOptions } from "./keras/causalLM.js";
 export type { FitOptions, History } from "./keras/fit.js";
 export { SparseCategoricalAccuracy, SparseCategoricalCrossentropy } from "./keras/losses.js";

@@ -32,7 +32,7 @@ export const summaryCommand = (): Command =>
       examples: [
         "facet summary --model gemma_2b_en",
         "facet summary --model gemma_2b_en --rank 4 --json",
-        "facet summary --model ./my-model --rank 8 --layout peft --modules q_proj,o_proj",
+        "facet summary --model ./my-model --rank 8 --layout standard --modules q_proj,o_proj",
       ],
     },
     async (options, json) => {

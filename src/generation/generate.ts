@@ -28,8 +28,8 @@ const unreachable = 0x7fffffff;
 
 /**
  * Generates one token at a time for every prompt (ids, `<bos>` included). Yields, at each step, the
- * new id of each row, undefined once the row has ended. Each row draws its own random numbers, so a
- * result does not depend on the other rows of its batch.
+ * new id of each row, undefined once the row has ended. Every row draws the same random numbers as it
+ * would alone, so a result does not depend on the other rows of its batch.
  */
 export async function* generateTokens(
   decoder: Decoder,
@@ -41,11 +41,9 @@ export async function* generateTokens(
   const batch = prompts.length;
   const width = Math.max(...prompts.map((prompt) => prompt.length));
   const padding = prompts.map((prompt) => width - prompt.length);
-  const lengths = prompts.map((prompt) => prompt.length);
-  const random = prompts.map((_, index) =>
-    createRandom({ seed: options.seed ?? 0, stream: "sampling", index }),
-  );
-  const running = lengths.map((length) => length < options.maxLength);
+  const previous = prompts.map((prompt) => [...prompt]);
+  const random = prompts.map(() => createRandom({ seed: options.seed ?? 0, stream: "sampling" }));
+  const running = prompts.map((prompt) => prompt.length < options.maxLength);
   let next = prompts.map((prompt, row) => [...new Array<number>(padding[row]!).fill(0), ...prompt]);
   let cache = emptyCache(decoder, batch);
   let cached = 0;
@@ -59,13 +57,17 @@ export async function* generateTokens(
     const size = decoder.vocabularySize;
     const ids = next.map((_, row) =>
       running[row]
-        ? options.sampler(logits.subarray(row * size, (row + 1) * size), random[row]!)
+        ? options.sampler(
+            logits.subarray(row * size, (row + 1) * size),
+            random[row]!,
+            previous[row]!,
+          )
         : undefined,
     );
     ids.forEach((id, row) => {
       if (id === undefined) return;
-      lengths[row] = lengths[row]! + 1;
-      running[row] = !options.stopIds.includes(id) && lengths[row]! < options.maxLength;
+      previous[row]!.push(id);
+      running[row] = !options.stopIds.includes(id) && previous[row]!.length < options.maxLength;
     });
     yield ids;
     // The engine blocks while it runs: let signals through between tokens.

@@ -1,8 +1,8 @@
 import { FacetError } from "../errors.js";
 import type { Random } from "../random.js";
 
-/** Chooses the next token from logits `[V]`. */
-export type Sampler = (logits: Float32Array, random: Random) => number;
+/** Chooses the next token from logits `[V]`; `previous` are the row's ids so far, prompt included. */
+export type Sampler = (logits: Float32Array, random: Random, previous: readonly number[]) => number;
 
 /** Always the most likely token; the first of equals. */
 export const greedy = (): Sampler => (logits) => argmax(logits);
@@ -46,6 +46,23 @@ export function topP({
     let kept = 0;
     for (let sum = 0; kept < weights.length && sum < p * total; kept++) sum += weights[kept]!;
     return draw(all.slice(0, kept), temperature, random);
+  };
+}
+
+/**
+ * Makes tokens that the row already holds less likely before `sampler` chooses: a positive logit is
+ * divided by the penalty, a negative one multiplied (Keskar et al. 2019, arXiv:1909.05858).
+ * 1 changes nothing; 1.1 to 1.3 is usual.
+ */
+export function repetitionPenalty(sampler: Sampler, penalty: number): Sampler {
+  requirePositive("repetition penalty", penalty);
+  return (logits, random, previous) => {
+    const changed = logits.slice();
+    for (const id of new Set(previous)) {
+      const logit = logits[id]!;
+      changed[id] = logit > 0 ? logit / penalty : logit * penalty;
+    }
+    return sampler(changed, random, previous);
   };
 }
 

@@ -14,3 +14,4 @@ export * from "./rope.js";
 export * from "./softmax.js";
 export * from "./sources.js";
 export * from "./tensor.js";
+export * from "./uniform.js";

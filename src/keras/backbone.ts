@@ -2,6 +2,7 @@ import { FacetError, unknownName } from "../errors.js";
 import { readPeftAdapter } from "../formats/peft.js";
 import type { OpenModel } from "../hub/openModel.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
+import type { LoraLayout } from "../lora/config.js";
 import { loadAdapter } from "../lora/loadAdapter.js";
 import { fromPeft } from "../lora/peft.js";
 import { parameterCount } from "../models/gemma/model.js";
@@ -21,8 +22,19 @@ const layerNames: Readonly<Record<string, Target>> = {
 
 export interface EnableLoraOptions {
   readonly rank: number;
-  /** Default: query and value. */
+  /** Layers by Keras's names; default: query and value. */
   readonly targetLayerNames?: readonly string[];
+  /**
+   * "keras", the default, has Keras's variables: one A per head and a B that the heads share.
+   * "standard" has one A and one B per layer, as in the LoRA paper and in PEFT.
+   */
+  readonly layout?: LoraLayout;
+  /** Layers by their names in PEFT, for example `["q_proj", "down_proj"]`, instead of `targetLayerNames`. */
+  readonly targets?: readonly string[];
+  /** The update is scaled by alpha / rank; default: the rank. */
+  readonly alpha?: number;
+  /** Probability with which `fit` drops an element of an adapter's input; default 0. */
+  readonly dropout?: number;
   readonly seed?: number;
 }
 
@@ -46,15 +58,14 @@ export class GemmaBackbone {
     return parameterCount(this.config) + (this.#adapter?.parameters.values.length ?? 0);
   }
 
-  /** Freezes the weights and adds LoRA variables to the target layers, as Keras does (alpha = rank). */
-  enableLora({ rank, targetLayerNames = ["query", "value"], seed = 0 }: EnableLoraOptions): void {
+  /** Freezes the weights and adds LoRA variables to the target layers. */
+  enableLora(options: EnableLoraOptions): void {
+    const { rank, layout = "keras", alpha = rank, dropout = 0, seed = 0 } = options;
     if (this.#adapter !== undefined) throw new FacetError("LoRA is enabled already.");
-    const targets = targetLayerNames.map((name) => {
-      const target = Object.hasOwn(layerNames, name) ? layerNames[name] : undefined;
-      if (target === undefined) throw unknownName("LoRA layer", name, Object.keys(layerNames));
-      return target;
-    });
-    const config = { rank, alpha: rank, targets, layout: "keras" } as const;
+    if (layout !== "keras" && layout !== "standard") {
+      throw unknownName("LoRA layout", layout, ["keras", "standard"]);
+    }
+    const config = { rank, alpha, targets: targetsOf(options), layout, dropout };
     this.#adapter = createAdapter(config, gemmaModules(this.config), seed);
   }
 
@@ -90,4 +101,19 @@ export class GemmaBackbone {
     }
     return this.#adapter;
   }
+}
+
+function targetsOf({ targets, targetLayerNames }: EnableLoraOptions): readonly string[] {
+  if (targets !== undefined && targetLayerNames !== undefined) {
+    throw new FacetError("Give enableLora either targets or targetLayerNames, not both.");
+  }
+  const names = targetLayerNames ?? ["query", "value"];
+  return (
+    targets ??
+    names.map((name) => {
+      const target = Object.hasOwn(layerNames, name) ? layerNames[name] : undefined;
+      if (target === undefined) throw unknownName("LoRA layer", name, Object.keys(layerNames));
+      return target;
+    })
+  );
 }

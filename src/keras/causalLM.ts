@@ -37,6 +37,8 @@ export interface GenerateOptions {
 /** A Gemma language model with Keras's interface (keras_hub.models.GemmaCausalLM). */
 export class GemmaCausalLM {
   readonly backbone: GemmaBackbone;
+  /** A callback sets it to end `fit` after the current step. */
+  stopTraining = false;
   readonly #preprocessor: GemmaCausalLMPreprocessor | undefined;
   #compiled = defaults({});
   #session: Session | undefined;
@@ -126,12 +128,15 @@ export class GemmaCausalLM {
     }
     const { optimizer, metrics } = this.#compiled;
     this.#optimizer ??= optimizer.build(adapter.parameters);
-    const setup = { session: this.#open(), adapter, preprocessor: this.preprocessor };
+    this.stopTraining = false;
     return fitAdapter(texts, options, {
-      ...setup,
+      session: this.#open(),
+      adapter,
+      preprocessor: this.preprocessor,
       optimizer: this.#optimizer,
       learningRate: optimizer.learningRate,
       metrics,
+      shouldStop: () => this.stopTraining,
     });
   }
 

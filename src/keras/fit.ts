@@ -1,11 +1,16 @@
+import type { Example } from "../data/examples.js";
 import { FacetError } from "../errors.js";
 import type { Adapter } from "../lora/adapter.js";
+import { dropoutSeeds } from "../runtime/dropoutSeeds.js";
 import type { Session } from "../runtime/session.js";
+import { evaluate } from "../training/evaluate.js";
 import { type StepReport, train } from "../training/loop.js";
 import type { Optimizer } from "../training/optimizers.js";
-import { exampleSource } from "../training/sources.js";
+import { evaluationBatches, exampleSource } from "../training/sources.js";
+import type { Callback, Logs } from "./callbacks.js";
 import type { SparseCategoricalAccuracy } from "./losses.js";
 import type { GemmaCausalLMPreprocessor } from "./preprocessor.js";
+import { showProgress } from "./progress.js";
 
 export interface FitOptions {
   readonly epochs?: number;
@@ -13,11 +18,13 @@ export interface FitOptions {
   readonly batchSize?: number;
   /** Visit the rows in a new order every epoch; Keras's default is true. */
   readonly shuffle?: boolean;
+  /** Seed of the order and of dropout. */
   readonly seed?: number;
+  /** Texts to evaluate after every epoch; their values are named val_…. */
+  readonly validationData?: readonly string[];
+  readonly callbacks?: readonly Callback[];
   /** 1 shows progress, 2 a line per epoch, 0 nothing. */
   readonly verbose?: 0 | 1 | 2;
-  /** Called after every step. */
-  readonly onStep?: (report: StepReport) => void;
 }
 
 /** Each epoch's loss and metrics, under Keras's names. */
@@ -32,6 +39,8 @@ interface Setup {
   readonly optimizer: Optimizer;
   readonly learningRate: number;
   readonly metrics: readonly SparseCategoricalAccuracy[];
+  /** Asked after every step. */
+  readonly shouldStop: () => boolean;
 }
 
 export async function fitAdapter(
@@ -40,55 +49,84 @@ export async function fitAdapter(
   setup: Setup,
 ): Promise<History> {
   const { epochs = 1, batchSize = 32, shuffle = true, seed = 0, verbose = 1 } = options;
-  for (const [name, value] of Object.entries({ epochs, batchSize })) {
+  requireCounts({ epochs, batchSize });
+  const examples = examplesOf(texts, "fit", setup.preprocessor);
+  const validation =
+    options.validationData &&
+    examplesOf(options.validationData, "validationData", setup.preprocessor);
+  const { session, adapter, preprocessor, metrics } = setup;
+  const { sequenceLength, tokenizer } = preprocessor;
+  const source = exampleSource(examples, { batchSize, padId: tokenizer.padId, seed, shuffle });
+  const history: Record<string, number[]> = {};
+  const callbacks = options.callbacks ?? [];
+  const logsOf = (loss: number, accuracy: number, prefix = ""): Record<string, number> => ({
+    [`${prefix}loss`]: loss,
+    ...Object.fromEntries(metrics.map(({ name }) => [`${prefix}${name}`, accuracy])),
+  });
+
+  const onStep = async (report: StepReport): Promise<void> => {
+    const steps = source.stepsPerEpoch;
+    const batch = (report.step - 1) % steps;
+    let logs: Logs = logsOf(report.epochLoss, report.epochAccuracy);
+    for (const callback of callbacks) await callback.onTrainBatchEnd?.(batch, logs);
+    if (report.epochEnded && validation !== undefined) {
+      const { loss, accuracy } = await validate(validation, session, preprocessor);
+      logs = { ...logs, ...logsOf(loss, accuracy, "val_") };
+    }
+    if (verbose > 0)
+      showProgress({ epoch: report.epoch, epochs, batch, steps, logs, live: verbose === 1 });
+    if (!report.epochEnded) return;
+    for (const [name, value] of Object.entries(logs))
+      history[name] = [...(history[name] ?? []), value];
+    for (const callback of callbacks) await callback.onEpochEnd?.(report.epoch, logs);
+    if (report.epoch + 1 === epochs || setup.shouldStop()) return;
+    for (const callback of callbacks) await callback.onEpochBegin?.(report.epoch + 1);
+  };
+
+  for (const callback of callbacks) await callback.onTrainBegin?.();
+  for (const callback of callbacks) await callback.onEpochBegin?.(0);
+  await train({
+    program: await session.training(sequenceLength, { recompute: false }),
+    parameters: adapter.parameters,
+    optimizer: setup.optimizer,
+    schedule: () => setup.learningRate,
+    source,
+    totalSteps: epochs * source.stepsPerEpoch,
+    reduction: { kind: "keras", sequenceLength },
+    extraInputs: dropoutSeeds(adapter, seed),
+    onStep,
+    shouldStop: setup.shouldStop,
+  });
+  for (const callback of callbacks) await callback.onTrainEnd?.();
+  return { history };
+}
+
+function requireCounts(counts: Record<string, number>): void {
+  for (const [name, value] of Object.entries(counts)) {
     if (!Number.isInteger(value) || value < 1) {
       throw new FacetError(`fit's ${name} must be a whole number from 1, not ${value}.`);
     }
   }
-  if (texts.length === 0) throw new FacetError("fit was given no texts.");
-  const { session, adapter, preprocessor, optimizer, learningRate, metrics } = setup;
-  const examples = texts.map((text, i) => preprocessor.example(text, i + 1));
-  const padId = preprocessor.tokenizer.padId;
-  const source = exampleSource(examples, { batchSize, padId, seed, shuffle });
-  const history: Record<string, number[]> = { loss: [] };
-  for (const { name } of metrics) history[name] = [];
-  const { sequenceLength } = preprocessor;
-  await train({
-    program: await session.training(sequenceLength, { recompute: false }),
-    parameters: adapter.parameters,
-    optimizer,
-    schedule: () => learningRate,
-    source,
-    totalSteps: epochs * source.stepsPerEpoch,
-    reduction: { kind: "keras", sequenceLength },
-    onStep: (report) => {
-      if (report.epochEnded) {
-        history.loss!.push(report.epochLoss);
-        for (const { name } of metrics) history[name]!.push(report.epochAccuracy);
-      }
-      if (verbose > 0) show(report, { epochs, steps: source.stepsPerEpoch, metrics, verbose });
-      options.onStep?.(report);
-    },
-  });
-  return { history };
 }
 
-interface Display {
-  readonly epochs: number;
-  readonly steps: number;
-  readonly metrics: readonly SparseCategoricalAccuracy[];
-  readonly verbose: number;
+function examplesOf(
+  texts: readonly string[],
+  what: string,
+  preprocessor: GemmaCausalLMPreprocessor,
+): Example[] {
+  if (texts.length === 0) throw new FacetError(`${what} was given no texts.`);
+  return texts.map((text, i) => preprocessor.example(text, i + 1));
 }
 
-/** Progress as Keras shows it; a line that rewrites itself on a terminal, else one line per epoch. */
-function show(report: StepReport, { epochs, steps, metrics, verbose }: Display): void {
-  const live = verbose === 1 && process.stdout.isTTY;
-  if (!live && !report.epochEnded) return;
-  const done = ((report.step - 1) % steps) + 1;
-  const values = [
-    `loss: ${report.epochLoss.toFixed(4)}`,
-    ...metrics.map(({ name }) => `${name}: ${report.epochAccuracy.toFixed(4)}`),
-  ];
-  const line = `Epoch ${report.epoch + 1}/${epochs} ${done}/${steps} - ${values.join(" - ")}`;
-  process.stdout.write(live ? `\r\x1b[K${line}${report.epochEnded ? "\n" : ""}` : `${line}\n`);
+/** Loss with Keras's reduction, and accuracy. */
+async function validate(
+  examples: readonly Example[],
+  session: Session,
+  { sequenceLength, tokenizer }: GemmaCausalLMPreprocessor,
+): Promise<{ loss: number; accuracy: number }> {
+  const batches = evaluationBatches(examples, 8, tokenizer.padId);
+  const program = await session.evaluation(sequenceLength);
+  const result = await evaluate(program, session.parameters, batches);
+  const places = examples.length * sequenceLength;
+  return { loss: (result.loss * result.target_tokens) / places, accuracy: result.accuracy };
 }

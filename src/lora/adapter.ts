@@ -1,5 +1,6 @@
 import { allocateParameters, type Parameters, views } from "../engines/parameters.js";
 import { input, type Tensor } from "../graph/index.js";
+import { dropout } from "../nn/dropout.js";
 import type { Delta, LinearModule } from "../nn/linear.js";
 import { type LoraConfig, requireSensible, targetModules } from "./config.js";
 import { initialValue } from "./initialize.js";
@@ -39,7 +40,11 @@ export interface AdapterGraph {
   readonly delta: (module: string) => Delta | undefined;
 }
 
-export function adapterGraph(adapter: Adapter | undefined): AdapterGraph {
+/** `dropoutSeed`, an int32 scalar, is given for training only: elsewhere nothing is dropped. */
+export function adapterGraph(
+  adapter: Adapter | undefined,
+  { dropoutSeed }: { dropoutSeed?: Tensor } = {},
+): AdapterGraph {
   if (adapter === undefined) return { trainable: new Map(), delta: () => undefined };
   const { config, modules, parameters } = adapter;
   const trainable = new Map(parameters.slots.map(({ name, shape }) => [name, input(name, shape)]));
@@ -48,7 +53,11 @@ export function adapterGraph(adapter: Adapter | undefined): AdapterGraph {
     trainable,
     delta: (path) => {
       const module = byPath.get(path);
-      return module && loraDelta(config, module, (name) => trainable.get(name)!);
+      if (module === undefined) return undefined;
+      const delta = loraDelta(config, module, (name) => trainable.get(name)!);
+      const rate = config.dropout ?? 0;
+      if (rate === 0 || dropoutSeed === undefined) return delta;
+      return (x) => delta(dropout(x, { rate, seed: dropoutSeed }, modules.indexOf(module)));
     },
   };
 }

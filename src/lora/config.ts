@@ -3,9 +3,9 @@ import type { LinearModule } from "../nn/linear.js";
 
 /**
  * "keras" has the variables of Keras's `enable_lora`: a query, key or value layer has one A per
- * head and one B shared by its heads. "peft" has one A and one B per matrix.
+ * head and one B shared by its heads. "standard" has one A and one B per matrix.
  */
-export type LoraLayout = "keras" | "peft";
+export type LoraLayout = "keras" | "standard";
 
 export interface LoraConfig {
   readonly rank: number;
@@ -14,6 +14,8 @@ export interface LoraConfig {
   /** Short names of the layers that get an adapter, for example `["q_proj", "v_proj"]`. */
   readonly targets: readonly string[];
   readonly layout: LoraLayout;
+  /** Probability with which training drops an element of an adapter's input; default 0. */
+  readonly dropout?: number;
 }
 
 /** Keras's defaults: query and value, alpha = rank. */
@@ -49,4 +51,8 @@ export function requireSensible(config: LoraConfig, modules: readonly LinearModu
     }
   }
   if (!(alpha > 0)) throw new FacetError(`LoRA alpha must be positive, not ${alpha}.`);
+  const { dropout = 0 } = config;
+  if (!(dropout >= 0 && dropout < 1)) {
+    throw new FacetError(`LoRA dropout must be at least 0 and below 1, not ${dropout}.`);
+  }
 }

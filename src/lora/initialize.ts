@@ -5,7 +5,7 @@ import type { LoraVariable } from "./variables.js";
 /**
  * Initial value of an adapter variable: B is zero, so that training starts at the base model; A is
  * uniform. "keras" is he_uniform, U(±√(6 / fan_in)), with fan_in over all axes but the last;
- * "peft" is kaiming_uniform(√5), U(±1 / √in).
+ * "standard" is kaiming_uniform(√5), U(±1 / √in).
  */
 export function initialValue(
   config: LoraConfig,

@@ -95,7 +95,7 @@ export function adapterFromPeft(
   const alpha = same ? all[0]!.scale * rank : rank;
   return fromPeft(
     matrices,
-    { rank, alpha, targets: targetsOf(chosen), layout: "peft" },
+    { rank, alpha, targets: targetsOf(chosen), layout: "standard" },
     chosen,
     where,
   );
@@ -134,7 +134,7 @@ type Visit = (variableIndex: number, row: number, column: number) => void;
 function eachA(config: LoraConfig, module: LinearModule, visit: Visit): void {
   const { inFeatures, heads } = module;
   const { rank } = config;
-  if (config.layout === "peft") {
+  if (config.layout === "standard") {
     for (let i = 0; i < rank * inFeatures; i++)
       visit(i, Math.floor(i / inFeatures), i % inFeatures);
     return;
@@ -154,7 +154,7 @@ function eachA(config: LoraConfig, module: LinearModule, visit: Visit): void {
 function eachB(config: LoraConfig, module: LinearModule, visit: Visit): void {
   const { outFeatures, heads } = module;
   const { rank } = config;
-  if (config.layout === "peft") {
+  if (config.layout === "standard") {
     for (let i = 0; i < outFeatures * rank; i++) visit(i, Math.floor(i / rank), i % rank);
     return;
   }

@@ -33,7 +33,7 @@ export function loraVariables(
 function variableShapes(config: LoraConfig, module: LinearModule): Record<"a" | "b", number[]> {
   const { inFeatures, outFeatures, heads, headsOf } = module;
   const { rank, layout } = config;
-  if (layout === "peft") return { a: [rank, inFeatures], b: [outFeatures, rank] };
+  if (layout === "standard") return { a: [rank, inFeatures], b: [outFeatures, rank] };
   if (!isAttention(module)) return { a: [inFeatures, rank], b: [rank, outFeatures] };
   return headsOf === "output"
     ? { a: [heads, inFeatures, rank], b: [rank, outFeatures / heads] }
@@ -59,7 +59,7 @@ export function loraDelta(
   const b = tensor(variableName(module, "b"));
   const scale = loraScale(config);
   const { inFeatures, outFeatures, heads } = module;
-  if (config.layout === "peft") {
+  if (config.layout === "standard") {
     return (x) => matmul(matmul(x, a, { transposeB: true }), b, { transposeB: true, scale });
   }
   if (!sharesBetweenHeads(config, module)) {

@@ -1,26 +1,28 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type Dataset, loadDataset } from "../data/dataset.js";
-import { promptIds } from "../data/encode.js";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
 import { type OpenModel, openModel } from "../hub/openModel.js";
+import { presets } from "../hub/presets.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
 import { gemmaModules } from "../models/gemma/weights.js";
+import { dropoutSeeds } from "../runtime/dropoutSeeds.js";
 import { type MemoryPlan, planMemory, refuseTooLarge } from "../runtime/memory.js";
-import { openSession, requireTokenizer, type Session } from "../runtime/session.js";
-import { streamText } from "../runtime/text.js";
+import { openSession, requireTokenizer } from "../runtime/session.js";
 import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
-import { type Evaluation, evaluate } from "../training/evaluate.js";
+import type { Evaluation } from "../training/evaluate.js";
 import { type LoopState, type StepReport, startState, train } from "../training/loop.js";
 import { adamW, type Optimizer } from "../training/optimizers.js";
 import { schedule } from "../training/schedules.js";
-import { evaluationBatches, exampleSource } from "../training/sources.js";
+import { exampleSource } from "../training/sources.js";
 import { validated } from "../validation.js";
+import { assess } from "./assess.js";
 import { type FinetuneConfig, type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
 import { reportOf } from "./finetuneReport.js";
 import {
   createRunFolder,
+  discardIfUnstarted,
   fileDigests,
   readJson,
   reopenRunFolder,
@@ -77,12 +79,19 @@ export async function finetune(
   engine: Engine,
   hooks: FinetuneHooks = {},
 ): Promise<FinetuneResult> {
-  const config = validated(finetuneSchema, input, "finetune");
+  const config = withAbsolutePaths(validated(finetuneSchema, input, "finetune"));
   const prepared = await prepare(config);
   const folder = createRunFolder(config.run);
   writeJson(runPaths(folder).run, await describe(prepared));
-  return execute(folder, prepared, engine, hooks);
+  return discardIfUnstarted(folder, execute(folder, prepared, engine, hooks));
 }
+
+/** A run can be resumed from another folder than it was started in. */
+const withAbsolutePaths = (config: FinetuneConfig): FinetuneConfig => ({
+  ...config,
+  data: resolve(config.data),
+  model: Object.hasOwn(presets, config.model) ? config.model : resolve(config.model),
+});
 
 /** Continues an interrupted run from its last checkpoint, with the configuration it was started with. */
 export async function resumeFinetune(
@@ -121,9 +130,9 @@ async function prepare(config: FinetuneConfig): Promise<Prepared> {
       `--sequence-length ${config.sequenceLength} is more than ${model.name} was made for (${model.config.maxPositions} tokens).`,
     );
   }
-  const { rank, modules: targets, layout, alpha = rank } = config;
+  const { rank, modules: targets, layout, dropout, alpha = rank } = config;
   const adapter = createAdapter(
-    { rank, alpha, targets, layout },
+    { rank, alpha, targets, layout, dropout },
     gemmaModules(model.config),
     config.seed,
   );
@@ -195,6 +204,8 @@ async function execute(
   const began = performance.now();
   try {
     const before = await assess("before", base, prepared, onEvent);
+    // Every open program maps the weights; the ones not needed for a while are closed.
+    await base.close();
     const learningRate = config.learningRate;
     const trained = { tokens: 0, seconds: 0, loss: Number.NaN, accuracy: Number.NaN };
     let lastGood = start;
@@ -212,6 +223,7 @@ async function execute(
       reduction: { kind: "mean" },
       clipNorm: config.clipNorm,
       start,
+      extraInputs: dropoutSeeds(adapter, config.seed),
       onStep: async (report, state) => {
         log.step(report);
         trained.tokens += report.targetTokens;
@@ -227,9 +239,11 @@ async function execute(
     });
     const end = await training.catch(async (error) => {
       // A refused step has changed nothing, so what was learned before it is kept, if the disk allows.
-      await save(paths.checkpoints, adapter, optimizer, lastGood).catch(() => {});
+      const learned = lastGood.step > start.step;
+      if (learned) await save(paths.checkpoints, adapter, optimizer, lastGood).catch(() => {});
       throw error;
     });
+    await tuned.close();
     await writeAdapter(paths.adapter, adapter, model);
     const finished = end.step === totalSteps;
     const after = finished ? await assess("after", tuned, prepared, onEvent) : undefined;
@@ -254,40 +268,8 @@ async function execute(
     return result;
   } finally {
     log.close();
-    await base.close();
-    await tuned.close();
+    for (const session of [base, tuned]) await session.close();
   }
-}
-
-/** Held-out loss and the answers to the run's prompts. */
-async function assess(
-  when: "before" | "after",
-  session: Session,
-  { config, model, dataset }: Prepared,
-  onEvent: (event: FinetuneEvent) => void,
-) {
-  const tokenizer = requireTokenizer(model);
-  let heldOut: Evaluation | undefined;
-  if (dataset.validation !== undefined) {
-    const batches = evaluationBatches(dataset.validation.examples, 4, tokenizer.padId);
-    heldOut = await evaluate(
-      await session.evaluation(config.sequenceLength),
-      session.parameters,
-      batches,
-    );
-    onEvent({ kind: "evaluation", when, result: heldOut });
-  }
-  const samples: { prompt: string; text: string }[] = [];
-  for (const prompt of config.prompts) {
-    const fields = Object.fromEntries(dataset.template.fields.map((field) => [field, prompt]));
-    const ids = promptIds(dataset.template, fields, tokenizer);
-    let text = "";
-    const options = { maxLength: config.sampleLength, seed: config.seed };
-    for await (const piece of streamText(session, ids, options)) text += piece;
-    samples.push({ prompt, text: text.trim() });
-    onEvent({ kind: "sample", when, prompt, text: text.trim() });
-  }
-  return { heldOut, samples };
 }
 
 function restore(checkpoints: string, adapter: Adapter, optimizer: Optimizer): LoopState {

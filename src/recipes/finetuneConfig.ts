@@ -38,9 +38,12 @@ export const finetuneSchema = z.strictObject({
     .default(["q_proj", "v_proj"])
     .describe("layers that get an adapter"),
   layout: z
-    .enum(["keras", "peft"])
+    .enum(["keras", "standard"])
     .default("keras")
-    .describe("LoRA variables as in Keras (one A per head, shared B) or as in PEFT"),
+    .describe(
+      "LoRA variables as Keras has them (one A per head, a shared B), or one A and B per layer",
+    ),
+  dropout: fraction.default(0).describe("probability of dropping an element of an adapter's input"),
   epochs: count.default(1).describe("passes over the data"),
   maxSteps: count.optional().describe("stop after this many optimizer steps"),
   batchSize: count.default(1).describe("rows per optimizer step"),
@@ -50,6 +53,10 @@ export const finetuneSchema = z.strictObject({
   warmupSteps: z.int().nonnegative().default(0).describe("steps of linear warm-up"),
   weightDecay: z.number().nonnegative().default(0.01).describe("AdamW's decoupled weight decay"),
   clipNorm: z.number().positive().optional().describe("scale gradients down to this global norm"),
+  groupByLength: z
+    .boolean()
+    .default(true)
+    .describe("make batches of rows of similar length, so that little is padding"),
   shuffle: z.boolean().default(true).describe("visit rows in a new order every epoch"),
   recompute: z
     .boolean()

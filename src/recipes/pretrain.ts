@@ -1,14 +1,13 @@
 import { copyFileSync } from "node:fs";
-import { join } from "node:path";
-import { type Corpus, tokenizeCorpus } from "../data/corpus.js";
-import { epochOrder } from "../data/order.js";
-import { windowBatch, windowCount } from "../data/windows.js";
+import { join, resolve } from "node:path";
+import { tokenizeCorpus } from "../data/corpus.js";
 import type { Engine } from "../engines/engine.js";
 import { allocateParameters, type Parameters, views } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "../formats/atomicFile.js";
 import { readFloat32, writeSafetensors } from "../formats/safetensors.js";
 import { openModel } from "../hub/openModel.js";
+import { presets } from "../hub/presets.js";
 import {
   type GemmaConfig,
   readGemmaConfigFile,
@@ -22,14 +21,16 @@ import { lossCurve } from "../report/lossCurve.js";
 import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
 import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
 import { type Evaluation, evaluate } from "../training/evaluate.js";
-import { type BatchSource, type StepReport, startState, train } from "../training/loop.js";
+import { type StepReport, startState, train } from "../training/loop.js";
 import { adamW } from "../training/optimizers.js";
 import { schedule } from "../training/schedules.js";
 import { validated } from "../validation.js";
+import { heldOutBatches, windowSource } from "./corpusBatches.js";
 import { type PretrainConfig, type PretrainInput, pretrainSchema } from "./pretrainConfig.js";
 import {
   appendJsonLine,
   createRunFolder,
+  discardIfUnstarted,
   fileDigests,
   forgetLaterSteps,
   readJson,
@@ -73,7 +74,7 @@ export async function pretrain(
   engine: Engine,
   hooks: PretrainHooks = {},
 ): Promise<PretrainResult> {
-  const config = validated(pretrainSchema, input, "pretrain");
+  const config = withAbsolutePaths(validated(pretrainSchema, input, "pretrain"));
   const shape = readGemmaConfigFile(config.config);
   const folder = createRunFolder(config.run);
   writeJson(runPaths(folder).run, {
@@ -81,9 +82,9 @@ export async function pretrain(
     created: new Date().toISOString(),
     config,
     versions: versions(),
-    digests: await fileDigests([config.tokenizer, ...config.text]),
+    digests: await inputDigests(config),
   });
-  return execute(folder, config, shape, engine, hooks);
+  return discardIfUnstarted(folder, execute(folder, config, shape, engine, hooks));
 }
 
 /** Continues an interrupted run from its last checkpoint. */
@@ -93,10 +94,29 @@ export async function resumePretrain(
   hooks: PretrainHooks = {},
 ): Promise<PretrainResult> {
   const folder = reopenRunFolder(run);
-  const saved = readJson(runPaths(folder).run) as { config: unknown };
+  const saved = readJson(runPaths(folder).run) as { config: unknown; digests: unknown };
   const config = validated(pretrainSchema, saved.config, "pretrain");
+  if (JSON.stringify(await inputDigests(config)) !== JSON.stringify(saved.digests)) {
+    throw new FacetError(
+      `The text, the tokenizer or the config.json of ${folder} has changed since the run started, so it cannot be continued exactly. Start a new run.`,
+    );
+  }
   return execute(folder, config, readGemmaConfigFile(config.config), engine, hooks);
 }
+
+const inputDigests = ({ config, tokenizer, text }: PretrainConfig) =>
+  fileDigests([config, tokenizer, ...text]);
+
+/** A run can be resumed from another folder than it was started in. */
+const withAbsolutePaths = (config: PretrainConfig): PretrainConfig => ({
+  ...config,
+  config: resolve(config.config),
+  tokenizer: resolve(config.tokenizer),
+  text: config.text.map((path) => resolve(path)),
+  ...(config.from !== undefined && {
+    from: Object.hasOwn(presets, config.from) ? config.from : resolve(config.from),
+  }),
+});
 
 /** How many held-out batches an evaluation during training looks at. */
 const evaluationBatchCount = 20;
@@ -194,43 +214,6 @@ async function execute(
     parameters: parameters.values.length,
     heldOut,
   };
-}
-
-function windowSource(corpus: Corpus, config: PretrainConfig): BatchSource {
-  const { sequenceLength, batchSize, seed } = config;
-  const count = windowCount(corpus.train, sequenceLength);
-  const stepsPerEpoch = Math.floor(count / batchSize);
-  if (stepsPerEpoch === 0) {
-    throw new FacetError(
-      `The text makes ${count} rows of ${sequenceLength} tokens, fewer than one batch of ${batchSize}. Give more text or smaller batches.`,
-    );
-  }
-  let current: { epoch: number; order: Uint32Array } | undefined;
-  return {
-    stepsPerEpoch,
-    batches(epoch, index) {
-      if (current?.epoch !== epoch)
-        current = { epoch, order: epochOrder(count, seed, epoch, true) };
-      const windows = current.order.subarray(index * batchSize, (index + 1) * batchSize);
-      return [windowBatch(corpus.train, windows, sequenceLength)];
-    },
-  };
-}
-
-function heldOutBatches(corpus: Corpus, { sequenceLength, batchSize }: PretrainConfig) {
-  const count = windowCount(corpus.heldOut, sequenceLength);
-  if (count === 0) {
-    throw new FacetError(
-      `The held-out text is shorter than one row of ${sequenceLength} tokens. Give more text or a larger --held-out.`,
-    );
-  }
-  const batches = [];
-  for (let from = 0; from < count; from += batchSize) {
-    const length = Math.min(batchSize, count - from);
-    const windows = Array.from({ length }, (_, i) => from + i);
-    batches.push(windowBatch(corpus.heldOut, windows, sequenceLength));
-  }
-  return batches;
 }
 
 function startingWeights(config: PretrainConfig, shape: GemmaConfig): Map<string, Float32Array> {

@@ -21,7 +21,7 @@ export const quickstartConfig = (run: string): FinetuneInput => ({
   validationSplit: 0.1,
   rank: 16,
   modules: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-  layout: "peft",
+  layout: "standard",
   epochs: 4,
   batchSize: 8,
   learningRate: 3e-3,

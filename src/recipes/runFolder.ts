@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto";
-import { appendFileSync, createReadStream, existsSync, mkdirSync, readFileSync } from "node:fs";
+import {
+  appendFileSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { arch, platform } from "node:os";
 import { basename, join, resolve } from "node:path";
@@ -27,6 +34,16 @@ export function createRunFolder(path: string): string {
   }
   mkdirSync(folder, { recursive: true });
   return folder;
+}
+
+/** Removes the folder of a new run that fails before its first checkpoint, so that its name is free again. */
+export async function discardIfUnstarted<T>(folder: string, run: Promise<T>): Promise<T> {
+  try {
+    return await run;
+  } catch (error) {
+    if (!existsSync(runPaths(folder).checkpoints)) rmSync(folder, { recursive: true });
+    throw error;
+  }
 }
 
 /** The folder of a run to be continued, without the leftovers of a writer that was killed. */

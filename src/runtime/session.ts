@@ -2,7 +2,7 @@ import type { Engine, Executable, HostTensor } from "../engines/engine.js";
 import { views } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
 import type { Decoder } from "../generation/generate.js";
-import type { Program } from "../graph/index.js";
+import { input, type Program } from "../graph/index.js";
 import type { OpenModel } from "../hub/openModel.js";
 import { type Adapter, adapterGraph } from "../lora/adapter.js";
 import { frozenWeights } from "../models/gemma/model.js";
@@ -25,17 +25,20 @@ export interface Session {
   evaluation(maxLength: number): Promise<Executable>;
   logits(maxLength: number): Promise<Executable>;
   decoder(maxLength: number): Promise<Decoder>;
+  /** Closes every program; one that is needed again is compiled again. */
   close(): Promise<void>;
 }
+
+/** Input of a training program whose adapter has dropout: an int32 scalar, another one at every step. */
+export const dropoutSeedName = "dropoutSeed";
 
 export function openSession(model: OpenModel, engine: Engine, adapter?: Adapter): Session {
   const compiled = new Map<string, Promise<Executable>>();
   const { config } = model;
-  const graph: GemmaGraph = {
-    config,
-    tensor: frozenWeights(model.weights),
-    ...adapterGraph(adapter),
-  };
+  const tensor = frozenWeights(model.weights);
+  const graph: GemmaGraph = { config, tensor, ...adapterGraph(adapter) };
+  const dropoutSeed = input(dropoutSeedName, [], "int32");
+  const trainingGraph: GemmaGraph = { config, tensor, ...adapterGraph(adapter, { dropoutSeed }) };
   const parameters = adapter ? views(adapter.parameters.slots, adapter.parameters.values) : {};
 
   const compile = (kind: string, maxLength: number, build: (length: number) => Program) => {
@@ -63,7 +66,7 @@ export function openSession(model: OpenModel, engine: Engine, adapter?: Adapter)
     parameters,
     training: (maxLength, { recompute }) =>
       compile(`training:${recompute}`, maxLength, (length) =>
-        trainingProgram(graph, { maxLength: length, recompute }),
+        trainingProgram(trainingGraph, { maxLength: length, recompute }),
       ),
     evaluation: (maxLength) =>
       compile("evaluation", maxLength, (length) => evaluationProgram(graph, { maxLength: length })),

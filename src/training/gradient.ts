@@ -37,12 +37,16 @@ export function batchInputs(batch: Batch, divisor = 1): Record<string, HostTenso
   };
 }
 
-/** Runs one optimizer step's micro-batches and leaves the gradient of their loss in `parameters`. */
+/**
+ * Runs one optimizer step's micro-batches and leaves the gradient of their loss in `parameters`.
+ * `extraInputs` gives what the program wants besides the batch and the parameters.
+ */
 export async function computeGradient(
   program: Executable,
   parameters: Parameters,
   batches: readonly Batch[],
   reduction: LossReduction,
+  extraInputs: (microBatch: number) => Record<string, HostTensor> = () => ({}),
 ): Promise<GradientResult> {
   const targetTokens = batches.reduce((sum, batch) => sum + batch.targetTokens, 0);
   const rows = batches.reduce((sum, batch) => sum + batch.size, 0);
@@ -59,7 +63,8 @@ export async function computeGradient(
         view,
       ]),
     );
-    const outputs = await program.run({ ...batchInputs(batch, divisor), ...values }, into);
+    const inputs = { ...batchInputs(batch, divisor), ...values, ...extraInputs(index) };
+    const outputs = await program.run(inputs, into);
     loss += outputs.loss!.data[0]!;
     correct += outputs.correct!.data[0]! * divisor;
     if (index > 0) for (let i = 0; i < total.length; i++) total[i] = total[i]! + buffer[i]!;

@@ -1,5 +1,5 @@
 import type { Batch } from "../data/batches.js";
-import type { Executable } from "../engines/engine.js";
+import type { Executable, HostTensor } from "../engines/engine.js";
 import type { Parameters } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
 import {
@@ -63,6 +63,8 @@ export interface TrainOptions {
   /** Scale the gradient down to this global norm when it is larger. */
   readonly clipNorm?: number | undefined;
   readonly start?: LoopState;
+  /** What the program wants besides batch and parameters, for a step (from 0) and a micro-batch. */
+  readonly extraInputs?: (step: number, microBatch: number) => Record<string, HostTensor>;
   /** Called after every step, with the state to resume from; the next step waits for it. */
   readonly onStep?: (report: StepReport, state: LoopState) => void | Promise<void>;
   /** Asked after every step; true ends the loop early. */
@@ -79,7 +81,9 @@ export async function train(options: TrainOptions): Promise<LoopState> {
   while (state.step < options.totalSteps) {
     const began = performance.now();
     const batches = source.batches(state.epoch, state.index);
-    const result = await computeGradient(program, parameters, batches, reduction);
+    const { step: done } = state;
+    const extra = (microBatch: number) => options.extraInputs?.(done, microBatch) ?? {};
+    const result = await computeGradient(program, parameters, batches, reduction, extra);
     const gradientNorm = globalNorm(parameters.gradients);
     const learningRate = schedule(state.step);
     refuseBadStep(result, gradientNorm, state.step + 1, learningRate);
@@ -103,9 +107,9 @@ export async function train(options: TrainOptions): Promise<LoopState> {
     state = epochEnded
       ? { step, epoch: state.epoch + 1, index: 0, totals: noTotals }
       : { step, epoch: state.epoch, index: state.index + 1, totals };
-    await options.onStep?.(report, state);
-    // The engine blocks while it runs: let signals and timers through between steps.
+    // The engine blocks while it runs: let signals through, so that `onStep` knows of them.
     await new Promise(setImmediate);
+    await options.onStep?.(report, state);
     if (options.shouldStop?.()) break;
   }
   return state;

@@ -13,6 +13,8 @@ export function exampleSource(
     readonly padId: number;
     readonly seed: number;
     readonly shuffle: boolean;
+    /** Batch rows of similar length together. */
+    readonly groupByLength?: boolean;
   },
 ): BatchSource {
   const { batchSize, padId, seed, shuffle } = options;
@@ -22,7 +24,9 @@ export function exampleSource(
     stepsPerEpoch: Math.ceil(examples.length / batchSize),
     batches(epoch, index) {
       if (current?.epoch !== epoch) {
-        current = { epoch, order: epochOrder(examples.length, seed, epoch, shuffle) };
+        const order = epochOrder(examples.length, seed, epoch, shuffle);
+        const grouped = options.groupByLength && batchSize > 1;
+        current = { epoch, order: grouped ? groupByLength(order, examples, batchSize) : order };
       }
       const rows = current.order.subarray(index * batchSize, (index + 1) * batchSize);
       const batches: Batch[] = [];
@@ -32,6 +36,36 @@ export function exampleSource(
       return batches;
     },
   };
+}
+
+/** Batches whose rows are sorted together; longer stretches pad less and mix less. */
+const stretch = 32;
+
+/**
+ * An order whose batches hold rows of similar length: stretches of the given order are sorted by
+ * length and cut into batches, and the batches of a stretch keep the order of their first rows.
+ */
+function groupByLength(
+  order: Uint32Array,
+  examples: readonly Example[],
+  batchSize: number,
+): Uint32Array {
+  const grouped: number[] = [];
+  for (let from = 0; from < order.length; from += stretch * batchSize) {
+    const rows = order.subarray(from, from + stretch * batchSize);
+    const place = new Map([...rows].map((row, i) => [row, i]));
+    const sorted = [...rows].sort((a, b) => examples[a]!.ids.length - examples[b]!.ids.length);
+    const batches: number[][] = [];
+    // Counted from the end, so that a smaller batch is the stretch's first and stands last below.
+    for (let end = sorted.length; end > 0; end -= batchSize) {
+      batches.push(sorted.slice(Math.max(0, end - batchSize), end));
+    }
+    const whole = batches.filter((batch) => batch.length === batchSize);
+    const rest = batches.filter((batch) => batch.length < batchSize);
+    whole.sort((a, b) => place.get(a[0]!)! - place.get(b[0]!)!);
+    grouped.push(...whole.flat(), ...rest.flat());
+  }
+  return Uint32Array.from(grouped);
 }
 
 /** All examples once, shortest first so that little of a batch is padding. */

@@ -6,7 +6,7 @@ const logits = Float32Array.of(0, 3, 1, 2);
 const random = () => createRandom({ seed: 1, stream: "sampling", index: 0 });
 const drawn = (options: Parameters<typeof samplerOf>[0]) => {
   const [sampler, source] = [samplerOf(options), random()];
-  return new Set(Array.from({ length: 200 }, () => sampler(logits, source)));
+  return new Set(Array.from({ length: 200 }, () => sampler(logits, source, [])));
 };
 
 describe("samplerOf", () => {

@@ -26,7 +26,7 @@ describe.concurrent("facet summary", () => {
   });
 
   it("takes layout and modules, and a model folder", async () => {
-    const adapter = ["--rank", "2", "--layout", "peft", "--modules", "o_proj"];
+    const adapter = ["--rank", "2", "--layout", "standard", "--modules", "o_proj"];
     const summary = await json("--model", "tiny", ...adapter);
     // Three layers, 64 × 64.
     expect(summary.trainable_parameters).toBe(3 * 2 * (64 + 64));
@@ -48,7 +48,7 @@ describe.concurrent("facet summary", () => {
   it.each([
     [["--model", "gema_2b_en"], 'error: Unknown model "gema_2b_en". Did you mean "gemma_2b_en"?'],
     [["--model", "./nowhere"], "error: There is no folder "],
-    [["--model", "tiny", "--layout", "peft"], "error: --layout describes a LoRA adapter"],
+    [["--model", "tiny", "--layout", "standard"], "error: --layout describes a LoRA adapter"],
     [["--model", "tiny", "--rank", "0"], 'error: Invalid --rank "0"'],
     [["--model", "tiny", "--rank", "65"], "error: LoRA rank must be a whole number from 1 to"],
   ])("refuses %j", async (args, message) => {

@@ -79,8 +79,7 @@ describe("fit, as Keras does it", () => {
       batchSize,
       shuffle: false,
       verbose: 0,
-      onStep: ({ epochLoss, epochAccuracy }) =>
-        running.push({ loss: epochLoss, sparse_categorical_accuracy: epochAccuracy }),
+      callbacks: [{ onTrainBatchEnd: (_, logs) => void running.push(logs as (typeof running)[0]) }],
     });
     const truth = expected.fit[key];
     running.forEach((step, i) => {
@@ -98,6 +97,72 @@ describe("fit, as Keras does it", () => {
     }
     await lm.close();
   });
+});
+
+test("validation data after every epoch, callbacks, and stopping early", async () => {
+  const lm = await loraModel("after_fit_batch2");
+  lm.preprocessor.sequenceLength = 32;
+  lm.compile({
+    optimizer: new AdamW({ learningRate: 1e-12, weightDecay: 0 }),
+    ...lossesAndMetrics(),
+  });
+  const texts = trainingTexts(lm);
+  const calls: string[] = [];
+  const { history } = await lm.fit(texts, {
+    epochs: 3,
+    batchSize: 6,
+    verbose: 0,
+    validationData: texts,
+    callbacks: [
+      {
+        onTrainBegin: () => void calls.push("begin"),
+        onEpochBegin: (epoch) => void calls.push(`epoch ${epoch}`),
+        onTrainBatchEnd: (batch) => void calls.push(`batch ${batch}`),
+        onEpochEnd: (epoch) => {
+          calls.push(`ended ${epoch}`);
+          lm.stopTraining = epoch === 1;
+        },
+        onTrainEnd: () => void calls.push("end"),
+      },
+    ],
+  });
+  expect(calls).toEqual([
+    "begin",
+    "epoch 0",
+    "batch 0",
+    "ended 0",
+    "epoch 1",
+    "batch 0",
+    "ended 1",
+    "end",
+  ]);
+  const { loss, sparse_categorical_accuracy } = expected.fit.evaluate_after_batch2;
+  expect(history.val_loss).toHaveLength(2);
+  expect(Math.abs(history.val_loss![0]! / loss - 1)).toBeLessThan(1e-5);
+  expect(history.val_sparse_categorical_accuracy![0]).toBeCloseTo(sparse_categorical_accuracy, 6);
+  await lm.close();
+});
+
+test("LoRA in the standard layout, with targets, alpha and dropout", async () => {
+  const lm = await GemmaCausalLM.fromPreset(tinyModelFolder());
+  const targets = ["q_proj", "down_proj"];
+  lm.backbone.enableLora({ rank: 2, layout: "standard", targets, alpha: 8, dropout: 0.5 });
+  expect(lm.backbone.adapter!.parameters.slots.map(({ shape }) => shape).slice(0, 4)).toEqual([
+    [2, 64],
+    [64, 2],
+    [2, 128],
+    [64, 2],
+  ]);
+  lm.compile({ optimizer: new AdamW({ learningRate: 1e-3 }), ...lossesAndMetrics() });
+  const losses = async (seed: number) => {
+    lm.backbone.adapter!.parameters.values.fill(0.05);
+    const { history } = await lm.fit(["the model and the time"], { seed, verbose: 0 });
+    return history.loss![0];
+  };
+  // Dropout draws from the seed alone: the same seed drops the same, another one something else.
+  expect(await losses(1)).toBe(await losses(1));
+  expect(await losses(1)).not.toBe(await losses(2));
+  await lm.close();
 });
 
 describe("generate", () => {

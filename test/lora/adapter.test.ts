@@ -32,7 +32,7 @@ const configs: fc.Arbitrary<LoraConfig> = fc.record({
   rank: fc.integer({ min: 1, max: 3 }),
   alpha: fc.constantFrom(1, 2, 8),
   targets: fc.subarray([...targets], { minLength: 1 }),
-  layout: fc.constantFrom("keras" as const, "peft" as const),
+  layout: fc.constantFrom("keras" as const, "standard" as const),
 });
 
 /** An adapter whose variables are all random, B's too, on a grid so that scaling is exact. */
@@ -95,7 +95,7 @@ describe("an adapter", () => {
           expect(back.parameters.values).toEqual(adapter.parameters.values);
         }
         const peft = adapterFromPeft(matrices, modules, "here");
-        expect(peft.config.layout).toBe("peft");
+        expect(peft.config.layout).toBe("standard");
         for (const module of adapter.modules) {
           const difference = largestDifference(updateOf(peft, module), updateOf(adapter, module));
           expect(difference).toBeLessThan(1e-12);
@@ -125,7 +125,7 @@ describe("an adapter", () => {
 describe("a new adapter", () => {
   const parts = ({ slots, values }: Parameters) => Object.entries(views(slots, values));
 
-  test.each(["keras", "peft"] as const)(
+  test.each(["keras", "standard"] as const)(
     "changes nothing and starts within its bounds (%s)",
     (layout) => {
       const config: LoraConfig = { rank: 4, alpha: 4, targets: ["q_proj", "v_proj"], layout };
@@ -146,7 +146,7 @@ describe("a new adapter", () => {
   );
 
   test("is the same for the same seed, another for another, and different in every layer", () => {
-    const config: LoraConfig = { rank: 4, alpha: 4, targets: ["q_proj"], layout: "peft" };
+    const config: LoraConfig = { rank: 4, alpha: 4, targets: ["q_proj"], layout: "standard" };
     const made = [1, 1, 2].map((seed) => createAdapter(config, tiny.modules, seed).parameters);
     expect(made[0]!.values).toEqual(made[1]!.values);
     expect(made[0]!.values).not.toEqual(made[2]!.values);
@@ -156,7 +156,12 @@ describe("a new adapter", () => {
   });
 
   test("has its variables module by module, A before B", () => {
-    const config: LoraConfig = { rank: 2, alpha: 2, targets: ["v_proj", "q_proj"], layout: "peft" };
+    const config: LoraConfig = {
+      rank: 2,
+      alpha: 2,
+      targets: ["v_proj", "q_proj"],
+      layout: "standard",
+    };
     const names = loraVariables(config, tiny.modules).map(({ name }) => name);
     expect(names.slice(0, 4)).toEqual([
       "model.layers.0.self_attn.q_proj.lora_a",
@@ -169,7 +174,7 @@ describe("a new adapter", () => {
 
 describe("what cannot be is refused", () => {
   const choose = (changes: Partial<LoraConfig>) => () => {
-    const config: LoraConfig = { rank: 4, alpha: 4, targets: ["q_proj"], layout: "peft" };
+    const config: LoraConfig = { rank: 4, alpha: 4, targets: ["q_proj"], layout: "standard" };
     return createAdapter({ ...config, ...changes }, tiny.modules, 0);
   };
 

@@ -10,7 +10,7 @@ const options = { maxLength: 32, recompute: false };
 /** A step with a LoRA adapter on one kind of layer, in the blocks given. */
 function step(target: string, layers: readonly number[]): Program {
   const modules = tiny.modules.filter(({ layer }) => layers.includes(layer));
-  const config = { rank: 2, alpha: 2, targets: [target], layout: "peft" } as const;
+  const config = { rank: 2, alpha: 2, targets: [target], layout: "standard" } as const;
   return trainingProgram(tiny.graph(emptyAdapter(config, modules)), options);
 }
 
@@ -72,7 +72,7 @@ describe("the backward pass computes nothing that nobody needs", () => {
   test("recompute repeats each block's attention once, and only above the lowest adapter", () => {
     const count = (layers: number[], recompute: boolean) => {
       const modules = tiny.modules.filter(({ layer }) => layers.includes(layer));
-      const config = { rank: 2, alpha: 2, targets: ["q_proj"], layout: "peft" } as const;
+      const config = { rank: 2, alpha: 2, targets: ["q_proj"], layout: "standard" } as const;
       const p = trainingProgram(tiny.graph(emptyAdapter(config, modules)), {
         ...options,
         recompute,

@@ -28,7 +28,7 @@ describe("summarize", () => {
   });
 
   it("counts r (in + out) for each module in PEFT's layout", () => {
-    const config = { ...lora, layout: "peft" } as const;
+    const config = { ...lora, layout: "standard" } as const;
     const perLayer = 4 * (2048 + 2048) + 4 * (2048 + 256);
     expect(summarize("gemma_2b_en", gemma2b, { config }).trainable).toBe(18 * perLayer);
   });

@@ -1,4 +1,10 @@
-import { elementCount, type Shape, type Tensor } from "../../graph/index.js";
+import {
+  elementCount,
+  type Shape,
+  type Tensor,
+  uniformModulus,
+  uniformRounds,
+} from "../../graph/index.js";
 import { elementType, microsoft } from "./builder.js";
 import { lowerCrossEntropy } from "./crossEntropy.js";
 import { asFloat32, type Lowering } from "./lowering.js";
@@ -47,6 +53,30 @@ const lowerScatterAddRows: Lowering = ({ node, inputs, outputs, model }) => {
   model.emit("ScatterND", [zeros, at, rows], { reduction: "add" }, { outputs });
 };
 
+/** Counter-based random numbers in 64-bit integers; see the operation for the formula. */
+const lowerUniform: Lowering = ({ node, inputs, outputs, model }) => {
+  const { shape } = node.outputs[0]!;
+  const stream = node.attributes.stream as number;
+  const modulus = model.integers(uniformModulus);
+  const multiply = (a: string, b: string) => model.emit("Mul", [a, b]);
+  const add = (a: string, b: string) => model.emit("Add", [a, b]);
+  const reduce = (x: string) => model.emit("Mod", [x, modulus]);
+  const count = model.emit("Squeeze", [model.shape([elementCount(shape)])]);
+  const counter = model.emit("Range", [model.integers(0), count, model.integers(1)]);
+  const offset = add(multiply(inputs[0]!, model.integers(7919)), model.integers(stream * 104729));
+  let x = reduce(add(counter, offset));
+  for (const { multiplier, increment } of uniformRounds) {
+    // x² + m·x + c = x·(x + m) + c, below 2⁶³ for x below 2³¹.
+    const product = multiply(x, add(x, model.integers(multiplier)));
+    x = reduce(add(product, model.integers(increment)));
+  }
+  const unit = model.emit("Div", [
+    model.emit("Cast", [x], { to: elementType.float32 }),
+    model.floats(uniformModulus + 1),
+  ]);
+  model.emit("Reshape", [unit, model.shape(shape)], {}, { outputs });
+};
+
 /** How each operation of the graph is written in ONNX. */
 export const lowerings: Readonly<Record<string, Lowering>> = {
   add: direct("Add"),
@@ -67,6 +97,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   reshape: lowerReshape,
   scatterAddRows: lowerScatterAddRows,
   crossEntropy: lowerCrossEntropy,
+  uniform: lowerUniform,
   cast: ({ inputs, outputs, model }) => {
     model.emit("Cast", inputs, { to: elementType.float32 }, { outputs });
   },

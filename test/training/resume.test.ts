@@ -1,0 +1,92 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Executable } from "../../src/engines/engine.js";
+import { createAdapter } from "../../src/lora/adapter.js";
+import { trainingProgram } from "../../src/models/gemma/programs.js";
+import { loadCheckpoint, saveCheckpoint } from "../../src/training/checkpoints.js";
+import { type LoopState, type StepReport, train } from "../../src/training/loop.js";
+import { adamW } from "../../src/training/optimizers.js";
+import { schedule } from "../../src/training/schedules.js";
+import { exampleSource } from "../../src/training/sources.js";
+import { temporaryFolder } from "../support/modelFolder.js";
+import { tinyExamples } from "../support/tinyExamples.js";
+import * as tiny from "../support/tinyGemma.js";
+
+const totalSteps = 8;
+const lora = { rank: 4, alpha: 8, targets: ["q_proj", "v_proj"], layout: "standard" } as const;
+let program: Executable;
+
+beforeAll(async () => {
+  const adapter = createAdapter(lora, tiny.modules, 0);
+  const step = trainingProgram(tiny.graph(adapter), { maxLength: 32, recompute: false });
+  program = await tiny.engine.compile(step);
+});
+afterAll(() => program.close());
+
+/** All there is in a run; made anew, as by a new process, each time. */
+function newRun() {
+  const { parameters } = createAdapter(lora, tiny.modules, 3);
+  const optimizer = adamW(parameters.slots);
+  const reports: Omit<StepReport, "seconds">[] = [];
+  const options = {
+    program,
+    parameters,
+    optimizer,
+    schedule: schedule("cosine", { learningRate: 0.01, totalSteps, warmupSteps: 2 }),
+    source: exampleSource(tinyExamples(), {
+      batchSize: 3,
+      microBatchSize: 2,
+      padId: 0,
+      seed: 5,
+      shuffle: true,
+    }),
+    totalSteps,
+    reduction: { kind: "mean" } as const,
+    clipNorm: 1,
+    onStep: ({ seconds: _, ...report }: StepReport) => {
+      reports.push(report);
+    },
+  };
+  return { parameters, optimizer, reports, options };
+}
+
+test("N steps equal k steps, a checkpoint, a new process and N − k steps, bit for bit", async () => {
+  const whole = newRun();
+  const end = await train(whole.options);
+  expect(end).toMatchObject({ step: totalSteps, epoch: 2, index: 2 });
+
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uniqueArray(fc.integer({ min: 1, max: totalSteps - 1 }), { minLength: 1, maxLength: 3 }),
+      async (stops) => {
+        const folder = temporaryFolder();
+        const reports: unknown[] = [];
+        let checkpoint: string | undefined;
+        let last: LoopState | undefined;
+        for (const stop of [...stops.sort((a, b) => a - b), totalSteps]) {
+          const run = newRun();
+          const { parameters, optimizer } = run;
+          const start = checkpoint && loadCheckpoint(checkpoint, parameters, optimizer);
+          const resumed = start ? { ...run.options, start } : run.options;
+          last = await train({ ...resumed, shouldStop: () => optimizer.step === stop });
+          checkpoint = await saveCheckpoint(folder, parameters, optimizer, last, 2);
+          reports.push(...run.reports);
+          if (stop < totalSteps) continue;
+          expect(parameters.values).toEqual(whole.parameters.values);
+          expect(optimizer.moments).toEqual(whole.optimizer.moments);
+        }
+        expect(reports).toEqual(whole.reports);
+        expect(last).toEqual(end);
+      },
+    ),
+    { numRuns: 5, seed: 1 },
+  );
+});
+
+test("two runs from the same seeds are the same, bit for bit", async () => {
+  const [one, two] = [newRun(), newRun()];
+  await train(one.options);
+  await train(two.options);
+  expect(one.parameters.values).toEqual(two.parameters.values);
+  expect(one.reports).toEqual(two.reports);
+});
