@@ -29,7 +29,7 @@ export const stepLora: LoraConfig = {
   rank: 4,
   alpha: 8,
   targets: ["q_proj", "v_proj"],
-  layout: "peft",
+  layout: "standard",
 };
 
 export interface StepOptions {

@@ -32,7 +32,7 @@ export const workloadSLora: LoraConfig = {
   rank: 4,
   alpha: 8,
   targets: ["q_proj", "v_proj"],
-  layout: "peft",
+  layout: "standard",
 };
 export const workloadSBatch = { size: 4, length: 128 } as const;
 const steps = 20;
