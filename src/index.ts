@@ -25,13 +25,12 @@ export { type Adapter, createAdapter } from "./lora/adapter.js";
 export { loadAdapter } from "./lora/loadAdapter.js";
 export { gemmaModules } from "./models/gemma/weights.js";
 export {
-  type FinetuneEvent,
   type FinetuneHooks,
-  type FinetuneResult,
   finetune,
   resumeFinetune,
 } from "./recipes/finetune.js";
 export type { FinetuneInput } from "./recipes/finetuneConfig.js";
+export type { FinetuneEvent, FinetuneResult } from "./recipes/finetuneEvents.js";
 export {
   type PretrainEvent,
   type PretrainHooks,

@@ -1,5 +1,5 @@
 import { relative } from "node:path";
-import type { FinetuneEvent, FinetuneHooks, FinetuneResult } from "../recipes/finetune.js";
+import type { FinetuneEvent, FinetuneHooks, FinetuneResult } from "../recipes/finetuneEvents.js";
 import { readJson, runPaths } from "../recipes/runFolder.js";
 import { byteSize } from "../recipes/summary.js";
 import { availableMemory } from "../runtime/memory.js";

@@ -21,9 +21,10 @@ const uniformOperation: Operation = {
 };
 
 /**
- * Random numbers on [0, 1) that depend on nothing but the seed, the stream and their place, so that
+ * Random numbers on [0, 1] that depend on nothing but the seed, the stream and their place, so that
  * a resumed run draws what the uninterrupted one would have drawn. Place i starts from
- * i + seed · 7919 + stream · 104729 (mod 2³¹ − 1) and goes through `uniformRounds`: good enough to
+ * i + seed · 7919 + stream · 1327217885 (mod 2³¹ − 1) and goes through `uniformRounds`; 1327217885 is
+ * the modulus by the golden ratio, which keeps streams far apart. Good enough to
  * choose what to drop, not for cryptography. `seed` is an int32 scalar of at least 0.
  */
 export const uniform = (seed: Tensor, shape: Shape, stream: number): Tensor =>

@@ -3,7 +3,8 @@ import { requireTokenizer, type Session } from "../runtime/session.js";
 import { streamText } from "../runtime/text.js";
 import { type Evaluation, evaluate } from "../training/evaluate.js";
 import { evaluationBatches } from "../training/sources.js";
-import type { FinetuneEvent, Prepared } from "./finetune.js";
+import type { FinetuneEvent } from "./finetuneEvents.js";
+import type { Prepared } from "./prepare.js";
 
 /** Held-out loss and the answers to the run's prompts. */
 export async function assess(

@@ -1,71 +1,31 @@
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { type Dataset, loadDataset } from "../data/dataset.js";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
-import { type OpenModel, openModel } from "../hub/openModel.js";
-import { presets } from "../hub/presets.js";
-import { type Adapter, createAdapter } from "../lora/adapter.js";
-import { gemmaModules } from "../models/gemma/weights.js";
+import type { Adapter } from "../lora/adapter.js";
 import { dropoutSeeds } from "../runtime/dropoutSeeds.js";
-import { type MemoryPlan, planMemory, refuseTooLarge } from "../runtime/memory.js";
+import { planMemory, refuseTooLarge } from "../runtime/memory.js";
 import { openSession, requireTokenizer } from "../runtime/session.js";
 import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
-import type { Evaluation } from "../training/evaluate.js";
-import { type LoopState, type StepReport, startState, train } from "../training/loop.js";
+import { type LoopState, startState, train } from "../training/loop.js";
 import { adamW, type Optimizer } from "../training/optimizers.js";
 import { schedule } from "../training/schedules.js";
 import { exampleSource } from "../training/sources.js";
 import { validated } from "../validation.js";
 import { assess } from "./assess.js";
-import { type FinetuneConfig, type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
+import { type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
+import type { FinetuneEvent, FinetuneResult } from "./finetuneEvents.js";
 import { reportOf } from "./finetuneReport.js";
+import { describeRun, type Prepared, prepare, withAbsolutePaths } from "./prepare.js";
 import {
   createRunFolder,
   discardIfUnstarted,
-  fileDigests,
   readJson,
   reopenRunFolder,
   runPaths,
-  versions,
   writeJson,
 } from "./runFolder.js";
-import { openRunLog, type Sample } from "./runLog.js";
+import { openRunLog } from "./runLog.js";
 import { writeAdapter } from "./writeAdapter.js";
-
-/** What a run tells its caller while it goes on. */
-export type FinetuneEvent =
-  | { readonly kind: "data"; readonly dataset: Dataset }
-  | {
-      readonly kind: "plan";
-      readonly memory: MemoryPlan;
-      readonly trainable: number;
-      readonly totalSteps: number;
-      readonly firstStep: number;
-    }
-  | { readonly kind: "step"; readonly report: StepReport; readonly totalSteps: number }
-  | { readonly kind: "evaluation"; readonly when: "before" | "after"; readonly result: Evaluation }
-  | {
-      readonly kind: "sample";
-      readonly when: "before" | "after";
-      readonly prompt: string;
-      readonly text: string;
-    };
-
-export interface FinetuneResult {
-  readonly run: string;
-  /** "interrupted" when the signal ended the run early; it can be resumed. */
-  readonly status: "finished" | "interrupted";
-  readonly steps: number;
-  readonly trainableParameters: number;
-  /** Of the last epoch that was worked on, as Keras reports it. */
-  readonly loss: number;
-  readonly accuracy: number;
-  readonly heldOut: { readonly before: Evaluation; readonly after: Evaluation } | undefined;
-  readonly samples: readonly Sample[];
-  readonly tokensPerSecond: number;
-  readonly seconds: number;
-}
 
 export interface FinetuneHooks {
   readonly onEvent?: (event: FinetuneEvent) => void;
@@ -82,16 +42,9 @@ export async function finetune(
   const config = withAbsolutePaths(validated(finetuneSchema, input, "finetune"));
   const prepared = await prepare(config);
   const folder = createRunFolder(config.run);
-  writeJson(runPaths(folder).run, await describe(prepared));
+  writeJson(runPaths(folder).run, await describeRun(prepared));
   return discardIfUnstarted(folder, execute(folder, prepared, engine, hooks));
 }
-
-/** A run can be resumed from another folder than it was started in. */
-const withAbsolutePaths = (config: FinetuneConfig): FinetuneConfig => ({
-  ...config,
-  data: resolve(config.data),
-  model: Object.hasOwn(presets, config.model) ? config.model : resolve(config.model),
-});
 
 /** Continues an interrupted run from its last checkpoint, with the configuration it was started with. */
 export async function resumeFinetune(
@@ -105,72 +58,13 @@ export async function resumeFinetune(
   }
   const saved = readJson(runPaths(folder).run) as { config: unknown; digests: unknown };
   const prepared = await prepare(validated(finetuneSchema, saved.config, "finetune"));
-  const { digests } = await describe(prepared);
+  const { digests } = await describeRun(prepared);
   if (JSON.stringify(digests) !== JSON.stringify(saved.digests)) {
     throw new FacetError(
       `The data or the base model of ${folder} has changed since the run started, so it cannot be continued exactly. Start a new run.`,
     );
   }
   return execute(folder, prepared, engine, hooks);
-}
-
-export interface Prepared {
-  readonly config: FinetuneConfig;
-  readonly model: OpenModel;
-  readonly dataset: Dataset;
-  readonly adapter: Adapter;
-  readonly totalSteps: number;
-}
-
-async function prepare(config: FinetuneConfig): Promise<Prepared> {
-  const model = openModel(config.model);
-  const tokenizer = requireTokenizer(model);
-  if (config.sequenceLength > model.config.maxPositions) {
-    throw new FacetError(
-      `--sequence-length ${config.sequenceLength} is more than ${model.name} was made for (${model.config.maxPositions} tokens).`,
-    );
-  }
-  const { rank, modules: targets, layout, dropout, alpha = rank } = config;
-  const adapter = createAdapter(
-    { rank, alpha, targets, layout, dropout },
-    gemmaModules(model.config),
-    config.seed,
-  );
-  const dataset = await loadDataset({
-    path: config.data,
-    tokenizer,
-    sequenceLength: config.sequenceLength,
-    filters: config.filter,
-    targets: config.targets,
-    overlong: config.overlong,
-    validationSplit: config.validationSplit,
-    ...(config.limit !== undefined && { limit: config.limit }),
-    ...(config.template !== undefined && { template: config.template }),
-  });
-  const perEpoch = Math.ceil(dataset.train.examples.length / config.batchSize);
-  const totalSteps = Math.min(
-    perEpoch * config.epochs,
-    config.maxSteps ?? Number.POSITIVE_INFINITY,
-  );
-  return { config, model, dataset, adapter, totalSteps };
-}
-
-/** What run.json holds: enough to repeat the run, and to notice when it could not be the same. */
-async function describe({ config, model, dataset, adapter }: Prepared) {
-  const files = [...model.weights.values()].map((tensor) => tensor.file);
-  return {
-    command: "finetune",
-    created: new Date().toISOString(),
-    config,
-    versions: versions(),
-    base: { name: model.name, folder: model.folder },
-    trainable_parameters: adapter.parameters.values.length,
-    data: { path: dataset.path, template: dataset.template.name, report: dataset.train.report },
-    digests: {
-      data: dataset.sha256,
-      base: await fileDigests([...files, join(model.folder, "config.json")]),
-    },
-  };
 }
 
 async function execute(

@@ -1,4 +1,5 @@
-import type { FinetuneResult, Prepared } from "./finetune.js";
+import type { FinetuneResult } from "./finetuneEvents.js";
+import type { Prepared } from "./prepare.js";
 
 /** What report.html says about a finished run, but for the curve and the samples. */
 export function reportOf(result: FinetuneResult, { config, model, dataset }: Prepared) {

@@ -63,7 +63,10 @@ const lowerUniform: Lowering = ({ node, inputs, outputs, model }) => {
   const reduce = (x: string) => model.emit("Mod", [x, modulus]);
   const count = model.emit("Squeeze", [model.shape([elementCount(shape)])]);
   const counter = model.emit("Range", [model.integers(0), count, model.integers(1)]);
-  const offset = add(multiply(inputs[0]!, model.integers(7919)), model.integers(stream * 104729));
+  const offset = add(
+    multiply(inputs[0]!, model.integers(7919)),
+    model.integers(stream * 1327217885),
+  );
   let x = reduce(add(counter, offset));
   for (const { multiplier, increment } of uniformRounds) {
     // x² + m·x + c = x·(x + m) + c, below 2⁶³ for x below 2³¹.

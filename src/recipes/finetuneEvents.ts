@@ -1,0 +1,39 @@
+import type { Dataset } from "../data/dataset.js";
+import type { MemoryPlan } from "../runtime/memory.js";
+import type { Evaluation } from "../training/evaluate.js";
+import type { StepReport } from "../training/loop.js";
+import type { Sample } from "./runLog.js";
+
+/** What a run tells its caller while it goes on. */
+export type FinetuneEvent =
+  | { readonly kind: "data"; readonly dataset: Dataset }
+  | {
+      readonly kind: "plan";
+      readonly memory: MemoryPlan;
+      readonly trainable: number;
+      readonly totalSteps: number;
+      readonly firstStep: number;
+    }
+  | { readonly kind: "step"; readonly report: StepReport; readonly totalSteps: number }
+  | { readonly kind: "evaluation"; readonly when: "before" | "after"; readonly result: Evaluation }
+  | {
+      readonly kind: "sample";
+      readonly when: "before" | "after";
+      readonly prompt: string;
+      readonly text: string;
+    };
+
+export interface FinetuneResult {
+  readonly run: string;
+  /** "interrupted" when the signal ended the run early; it can be resumed. */
+  readonly status: "finished" | "interrupted";
+  readonly steps: number;
+  readonly trainableParameters: number;
+  /** Of the last epoch that was worked on, as Keras reports it. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly heldOut: { readonly before: Evaluation; readonly after: Evaluation } | undefined;
+  readonly samples: readonly Sample[];
+  readonly tokensPerSecond: number;
+  readonly seconds: number;
+}
