@@ -1,5 +1,6 @@
 import { relative } from "node:path";
-import type { FinetuneEvent, FinetuneHooks, FinetuneResult } from "../recipes/finetuneEvents.js";
+import type { FinetuneHooks } from "../recipes/finetune.js";
+import type { FinetuneEvent, FinetuneResult } from "../recipes/finetuneEvents.js";
 import { readJson, runPaths } from "../recipes/runFolder.js";
 import { byteSize } from "../recipes/summary.js";
 import { availableMemory } from "../runtime/memory.js";

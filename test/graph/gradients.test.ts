@@ -12,6 +12,7 @@ import {
   reshape,
   sum,
   toFloat32,
+  uniform,
 } from "../../src/graph/index.js";
 import { checkGradient, operationsOf } from "./gradientCase.js";
 import { gradientCases } from "./gradientCases.js";
@@ -26,6 +27,7 @@ const notDifferentiable: Readonly<Record<string, Operation>> = {
   cast: toFloat32(lessOrEqual(x, x)).node.operation,
   concat: concat(x, x, 0).node.operation,
   barrier: barrier(x, x).node.operation,
+  uniform: uniform(input("seed", [], "int32"), [2], 0).node.operation,
 };
 
 describe("every operation of src/graph", () => {

@@ -1,4 +1,4 @@
-import type { Attribute, Shape } from "../../src/graph/index.js";
+import { type Attribute, type Shape, uniformRounds } from "../../src/graph/index.js";
 import { crossEntropy } from "./referenceCrossEntropy.js";
 
 /** Row-major doubles and their shape. */
@@ -149,6 +149,20 @@ function scatterAddRows(values: Array64, indices: Array64, rows: number): Array6
   return { data, shape: [rows, width] };
 }
 
+/** The counter-based generator of the operation's comment, in integers of any size. */
+function uniform(seed: number, stream: number, shape: readonly number[]): Array64 {
+  const modulus = 2n ** 31n - 1n;
+  const start = BigInt(seed) * 7919n + BigInt(stream) * 1327217885n;
+  const data = Float64Array.from({ length: count(shape) }, (_, i) => {
+    let x = (start + BigInt(i)) % modulus;
+    for (const { multiplier, increment } of uniformRounds) {
+      x = (x * x + BigInt(multiplier) * x + BigInt(increment)) % modulus;
+    }
+    return Number(x) / 2 ** 31;
+  });
+  return { data, shape };
+}
+
 /** Every operation of the graph in float64, written from its definition. */
 export const reference: Readonly<Record<string, Evaluate>> = {
   add: binary((a, b) => a + b),
@@ -206,6 +220,9 @@ export const reference: Readonly<Record<string, Evaluate>> = {
   },
   scatterAddRows: ([values, indices], { rows }, concrete) => [
     scatterAddRows(values!, indices!, concrete([rows as Shape[number]])[0]!),
+  ],
+  uniform: ([seed], { shape, stream }, concrete) => [
+    uniform(seed!.data[0]!, stream as number, concrete(shape as Shape)),
   ],
   softmax: ([x]) => [mapRows(x!, softmaxRow)],
   rmsNorm: ([x, scale], { epsilon }) => rmsNorm(x!, scale!, epsilon as number),
