@@ -97,6 +97,30 @@ describe("train", () => {
     expect([...loose.parameters.values]).toEqual([1.5, 2]);
   });
 
+  test("gives the program what else it wants, by step and micro-batch", async () => {
+    const asked: string[] = [];
+    const given: number[] = [];
+    const program = quadraticProgram();
+    const { options } = setUp({
+      program: {
+        ...program,
+        run: (inputs, into) => {
+          given.push(inputs.seed!.data[0]!);
+          return program.run(inputs, into);
+        },
+      },
+      source: { stepsPerEpoch: 1, batches: () => [rowOf(1), rowOf(2)] },
+      totalSteps: 2,
+      extraInputs: (step, microBatch) => {
+        asked.push(`${step}.${microBatch}`);
+        return { seed: { data: Int32Array.of(10 * step + microBatch), shape: [] } };
+      },
+    });
+    await train(options);
+    expect(asked).toEqual(["0.0", "0.1", "1.0", "1.1"]);
+    expect(given).toEqual([0, 1, 10, 11]);
+  });
+
   test("stops when asked to, between steps, and goes on from the state it returned", async () => {
     const { options, parameters } = setUp();
     const state = await train({ ...options, shouldStop: () => true });

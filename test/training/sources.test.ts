@@ -35,6 +35,21 @@ describe("exampleSource", () => {
     expect(epoch(source, 3).flat()).toEqual([0, 1, 2, 3, 4, 5, 6]);
   });
 
+  test("puts rows of similar length together when asked, and still visits each once", () => {
+    const padding = (source: ReturnType<typeof exampleSource>) => {
+      const batches = Array.from({ length: 3 }, (_, i) => source.batches(0, i)).flat();
+      expect(rowsOf(batches).sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
+      const lengths = rowsOf(batches).map((row) => examples[row]!.ids.length - 1);
+      const cells = batches.reduce((sum, { size, length }) => sum + size * length, 0);
+      return cells - lengths.reduce((a, b) => a + b, 0);
+    };
+    const mixed = padding(exampleSource(examples, options));
+    const grouped = exampleSource(examples, { ...options, groupByLength: true });
+    expect(padding(grouped)).toBeLessThan(mixed);
+    // Still another order every epoch.
+    expect(epoch(grouped, 0)).not.toEqual(epoch(grouped, 1));
+  });
+
   test("cuts a step into micro-batches, each no wider than its longest row", () => {
     const whole = exampleSource(examples, options);
     const source = exampleSource(examples, { ...options, microBatchSize: 2 });
