@@ -24,6 +24,7 @@ const mayImport: Record<string, readonly string[]> = {
     "engines",
     "data",
     "formats",
+    "generation",
     "hub",
     "lora",
     "models",

@@ -1,4 +1,5 @@
 import { promptIds } from "../data/encode.js";
+import { greedy, repetitionPenalty } from "../generation/samplers.js";
 import { requireTokenizer, type Session } from "../runtime/session.js";
 import { streamText } from "../runtime/text.js";
 import { type Evaluation, evaluate } from "../training/evaluate.js";
@@ -31,7 +32,8 @@ export async function assess(
     const fields = Object.fromEntries(dataset.template.fields.map((field) => [field, prompt]));
     const ids = promptIds(dataset.template, fields, tokenizer);
     let text = "";
-    const options = { maxLength: config.sampleLength, seed: config.seed };
+    const sampler = repetitionPenalty(greedy(), config.repetitionPenalty);
+    const options = { maxLength: config.sampleLength, sampler, seed: config.seed };
     for await (const piece of streamText(session, ids, options)) text += piece;
     samples.push({ prompt, text: text.trim() });
     onEvent({ kind: "sample", when, prompt, text: text.trim() });

@@ -68,6 +68,11 @@ export const finetuneSchema = z.strictObject({
     .default([])
     .describe("instructions to answer before and after training"),
   sampleLength: count.default(128).describe("longest sample in tokens, prompt included"),
+  repetitionPenalty: z
+    .number()
+    .positive()
+    .default(1)
+    .describe("make tokens that a sample already holds less likely; 1 changes nothing"),
   seed: z.int().nonnegative().default(0).describe("seed of initialisation and order"),
 });
 

@@ -30,4 +30,5 @@ export const quickstartConfig = (run: string): FinetuneInput => ({
   clipNorm: 1,
   prompts: [...quickstartPrompts],
   sampleLength: 160,
+  repetitionPenalty: 1.2,
 });
