@@ -1,4 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { toOnnx } from "../../src/engines/onnx/compile.js";
 import { onnxEngine } from "../../src/engines/onnx/engine.js";
 import {
   add,
@@ -241,5 +243,34 @@ describe("crossEntropy", () => {
     expect([...result.correct!.data]).toEqual([1, 1, 0]);
     const [first, second] = result.rowLoss!.data;
     expect(result.loss!.data[0]).toBeCloseTo(first! + 0.5 * second!, 6);
+  });
+
+  test("is computed in equal chunks of at most chunkRows, padded by less than a row each", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 10 }),
+        fc.integer({ min: 1, max: 60 }),
+        (largest, n) => {
+          const head = crossEntropy(
+            input("h", [R, 2]),
+            input("e", [table, 2]),
+            input("t", [R], "int32"),
+            input("w", [R]),
+            { chunkRows: largest },
+          );
+          const { runtimeIntegers } = toOnnx(program({ ...head }));
+          const value = (end: string) =>
+            runtimeIntegers.find(({ name }) => name.endsWith(end))!.evaluate({ R: n });
+          const [[count], [chunks, size]] = [value("count"), value("shape ")] as [
+            [number],
+            number[],
+          ];
+          expect(chunks).toBe(count);
+          expect(size).toBeLessThanOrEqual(largest);
+          expect(count * size! - n).toBeGreaterThanOrEqual(0);
+          expect(count * size! - n).toBeLessThan(count);
+        },
+      ),
+    );
   });
 });

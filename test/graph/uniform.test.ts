@@ -36,6 +36,12 @@ describe("uniform", () => {
     );
   });
 
+  test("draws these numbers for ever, so that a run resumes under a later version", async () => {
+    const drawn = (numbers: number[]) => Float32Array.from(numbers, (x) => x / 2 ** 31);
+    expect(await draw(1, 0, [1, 3])).toEqual(drawn([1649720672, 559257447, 1033042248]));
+    expect(await draw(2 ** 31 - 1, 3, [1, 3])).toEqual(drawn([1849257752, 1473521238, 493720055]));
+  });
+
   test("is spread evenly over [0, 1], without a trend from one place to the next", async () => {
     const data = await draw(12345, 3, [100, 400]);
     const bins = new Array<number>(20).fill(0);

@@ -99,3 +99,23 @@ test("any small model, grouped heads and heads that are not D wide included: log
     { numRuns: 12, seed: 4 },
   );
 });
+
+test("scores are scaled by 1 / √headDim, also where heads are not D / heads wide", () => {
+  const config: GemmaConfig = {
+    vocabularySize: 11,
+    numLayers: 2,
+    numHeads: 2,
+    numKeyValueHeads: 1,
+    hiddenSize: 6,
+    intermediateSize: 8,
+    headDim: 4,
+    rmsNormEps: 1e-6,
+    ropeBase: 10_000,
+    maxPositions: 16,
+  };
+  const weights = trainableWeights(config);
+  const tensor = (name: string) => weights.get(name)!;
+  const model = { config, tensor, delta: () => undefined, trainable: new Map() };
+  const scales = logitsProgram(model, size).nodes.map(({ attributes }) => attributes.scale);
+  expect(scales.filter((scale) => typeof scale === "number" && scale !== 1)).toEqual([0.5, 0.5]);
+});
