@@ -1,5 +1,8 @@
-import { sameShape } from "./dim.js";
-import { negate } from "./elementwise.js";
+import { type Dim, sameShape } from "./dim.js";
+import { add, multiply, negate } from "./elementwise.js";
+import { gatherRows } from "./gather.js";
+import { reshape } from "./layout.js";
+import { matmul } from "./matmul.js";
 import { constant } from "./sources.js";
 import { apply1, expectFloat, type Operation, type Tensor } from "./tensor.js";
 
@@ -21,7 +24,40 @@ const ropeOperation: Operation = {
     const dx = apply1(ropeOperation, [outputGradients[0]!, positions, cos, negate(sin)]);
     return [dx, undefined, undefined, undefined];
   },
+  expand: ([x, positions, cos, sin]) => {
+    const [batch, , length, width] = x!.shape as [Dim, Dim, Dim, number];
+    const angles = (table: Tensor) =>
+      reshape(matmul(gatherRows(table, positions!), repeatTwice(width / 2)), [
+        batch,
+        1,
+        length,
+        width,
+      ]);
+    const rotated = matmul(x!, rotateHalves(width));
+    return [add(multiply(x!, angles(cos!)), multiply(rotated, angles(sin!)))];
+  },
 };
+
+/** `[d, d]`: x @ it is (−x₂, x₁) for the halves x₁, x₂ of x. */
+function rotateHalves(width: number): Tensor {
+  const half = width / 2;
+  const matrix = new Float32Array(width * width);
+  for (let i = 0; i < half; i++) {
+    matrix[(i + half) * width + i] = -1;
+    matrix[i * width + i + half] = 1;
+  }
+  return constant(matrix, [width, width]);
+}
+
+/** `[d/2, d]`: angles @ it repeats them for both halves. */
+function repeatTwice(half: number): Tensor {
+  const matrix = new Float32Array(2 * half * half);
+  for (let i = 0; i < half; i++) {
+    matrix[i * 2 * half + i] = 1;
+    matrix[i * 2 * half + i + half] = 1;
+  }
+  return constant(matrix, [half, 2 * half]);
+}
 
 export interface RopeTable {
   readonly cos: Tensor;

@@ -15,6 +15,7 @@ import { AdamW } from "./optimizers.js";
 import { GemmaCausalLMPreprocessor } from "./preprocessor.js";
 import { samplerOf } from "./samplers.js";
 import { type ScoreOptions, type Scores, score } from "./score.js";
+import { checkIds } from "./tokenIds.js";
 
 export interface CompileOptions {
   readonly optimizer?: AdamW;
@@ -173,6 +174,7 @@ export class GemmaCausalLM {
 
   async #generateIds(rows: readonly number[][], options: GenerateOptions): Promise<number[][]> {
     const { tokenizer, config } = this.model;
+    checkIds(rows, config.vocabularySize, "generate");
     const maxLength = options.maxLength ?? Math.min(1024, config.maxPositions);
     const stops = options.stopTokenIds ?? (tokenizer ? stopIds(tokenizer) : []);
     const decoder = await this.#open().decoder(maxLength);

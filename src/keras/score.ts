@@ -1,5 +1,6 @@
 import { FacetError, unknownName } from "../errors.js";
 import type { Session } from "../runtime/session.js";
+import { checkIds } from "./tokenIds.js";
 
 export interface ScoreOptions {
   readonly scoringMode?: "logits" | "loss";
@@ -75,13 +76,4 @@ function scatter(values: Float32Array, rows: Int32Array, shape: number[]): Score
     data.set(values.subarray(i * width, (i + 1) * width), place * width);
   });
   return { data, shape };
-}
-
-function checkIds(rows: readonly (readonly number[])[], limit: number, what: string): void {
-  rows.forEach((row, b) => {
-    const bad = row.find((id) => !Number.isInteger(id) || id < 0 || id >= limit);
-    if (bad !== undefined) {
-      throw new FacetError(`${what}, row ${b}: ${bad} is no token id below ${limit}.`);
-    }
-  });
 }

@@ -38,6 +38,11 @@ async function fromKeras(path: string, modules: readonly LinearModule[]): Promis
   const config = { rank, alpha: rank, targets: defaultTargets, layout: "keras" } as const;
   const adapter = emptyAdapter(config, modules);
   const values = views(adapter.parameters.slots, adapter.parameters.values);
+  if (layers.size !== adapter.modules.length) {
+    throw new FacetError(
+      `${path} adapts ${layers.size} layers; this model has ${adapter.modules.length} query and value layers.`,
+    );
+  }
   for (const module of adapter.modules) {
     const projection = projections[module.target as keyof typeof projections];
     const layer = layers.get(gemmaLoraIndex(projection, module.layer));

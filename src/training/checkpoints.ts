@@ -62,7 +62,8 @@ export async function saveCheckpoint(
     const state = { optimizer: { name: optimizer.name, step: optimizer.step }, loop };
     writeFileSync(join(temporary, files.state), JSON.stringify(state, null, 2));
   });
-  for (const old of checkpoints(folder).slice(0, -keep)) {
+  const all = checkpoints(folder);
+  for (const old of all.slice(0, Math.max(0, all.length - keep))) {
     rmSync(join(folder, old), { recursive: true });
   }
   return target;
@@ -100,9 +101,13 @@ export function loadCheckpoint(
       `${checkpoint} was written by optimizer ${state.optimizer.name}, this run uses ${optimizer.name}.`,
     );
   }
-  restore(join(checkpoint, files.parameters), parameters.slots, { "": parameters.values });
   const moments = Object.entries(optimizer.moments).map(([name, data]) => [`${name}/`, data]);
-  restore(join(checkpoint, files.optimizer), parameters.slots, Object.fromEntries(moments));
+  const restored = [
+    ...read(join(checkpoint, files.parameters), parameters.slots, { "": parameters.values }),
+    ...read(join(checkpoint, files.optimizer), parameters.slots, Object.fromEntries(moments)),
+  ];
+  // Nothing is changed before everything has been read.
+  for (const { buffer, offset, data } of restored) buffer.set(data, offset);
   optimizer.step = state.optimizer.step;
   return state.loop;
 }
@@ -124,16 +129,22 @@ function tensors(slots: readonly Slot[], buffer: Float32Array, prefix = "") {
   }));
 }
 
-/** Fills buffers, by prefix, from a file that must hold exactly their variables. */
-function restore(
+interface Restored {
+  readonly buffer: Float32Array;
+  readonly offset: number;
+  readonly data: Float32Array;
+}
+
+/** Reads what belongs into buffers, by prefix, from a file that must hold exactly their variables. */
+function read(
   path: string,
   slots: readonly Slot[],
   buffers: Readonly<Record<string, Float32Array>>,
-): void {
+): Restored[] {
   const stored = readSafetensorsHeader(path).tensors;
   const expected = Object.keys(buffers).length * slots.length;
-  for (const [prefix, buffer] of Object.entries(buffers)) {
-    for (const { name, shape, offset } of slots) {
+  const restored = Object.entries(buffers).flatMap(([prefix, buffer]) =>
+    slots.map(({ name, shape, offset }) => {
       const tensor = stored.get(prefix + name);
       if (tensor === undefined || tensor.shape.join() !== shape.join()) {
         const found = tensor ? `has shape [${tensor.shape.join(", ")}]` : "is missing";
@@ -142,10 +153,11 @@ function restore(
             "Resume with the model and adapter settings that the run was started with.",
         );
       }
-      buffer.set(readFloat32(tensor), offset);
-    }
-  }
+      return { buffer, offset, data: readFloat32(tensor) };
+    }),
+  );
   if (stored.size !== expected) {
     throw new FacetError(`${path} holds ${stored.size} variables, this run has ${expected}.`);
   }
+  return restored;
 }
