@@ -10,15 +10,21 @@ import {
   select,
   softmax,
   type Tensor,
+  toFloat32,
   transpose,
 } from "../graph/index.js";
 import { type Linear, linear } from "./linear.js";
+import { type Norm, norm } from "./norm.js";
+import { softCap } from "./softCap.js";
 
 export interface AttentionWeights {
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;
   readonly output: Linear;
+  /** Norms of each query and key head, before their rotation; `[headDim]` scales. */
+  readonly queryNorm?: Norm | undefined;
+  readonly keyNorm?: Norm | undefined;
 }
 
 export interface AttentionShape {
@@ -28,18 +34,24 @@ export interface AttentionShape {
   readonly headDim: number;
   /** Factor on query · key. */
   readonly scale: number;
+  /** Bound that the scaled scores approach, by a tanh, before the bias is added. Absent: none. */
+  readonly softCap?: number | undefined;
 }
 
-/** What the attention of every layer shares in one forward pass. */
-export interface AttentionContext {
+/** Which keys a layer may look at, and how it tells positions apart. */
+export interface AttentionView {
+  /** Added to the scores: `[batch, 1, 1, length, keys]`, 0 where a query may look. */
+  readonly bias: Tensor;
+  readonly rope: RopeTable;
+}
+
+/** What attention is given besides its input and weights. */
+export interface AttentionContext extends AttentionView {
   readonly batch: Dim;
   /** New tokens in each row. */
   readonly length: Dim;
   /** int32 `[batch, length]`. */
   readonly positions: Tensor;
-  /** Added to the scores: `[batch, 1, 1, length, keys]`, 0 where a query may look. */
-  readonly bias: Tensor;
-  readonly rope: RopeTable;
   /** Puts a layer's new keys and values (`[batch, kvHeads, length, headDim]`) behind cached ones. */
   readonly extend?: (
     layer: number,
@@ -52,16 +64,21 @@ export interface AttentionContext {
 const hidden = -1e30;
 
 /**
- * The bias of causal attention: a query sees the keys at its own position and before.
+ * The bias of causal attention: a query sees the keys at its own position and before; with a window,
+ * the key at position j only while i − j < window.
  * queryPositions int32 `[B, T]`, keyPositions int32 `[B, S]`; a padded key has a position that no
  * query reaches. Result `[B, 1, 1, T, S]`.
  */
-export function causalBias(queryPositions: Tensor, keyPositions: Tensor): Tensor {
+export function causalBias(queryPositions: Tensor, keyPositions: Tensor, window?: number): Tensor {
   const [batch, length] = queryPositions.shape as [Dim, Dim];
   const keys = keyPositions.shape[1]!;
   const query = reshape(queryPositions, [batch, 1, 1, length, 1]);
   const key = reshape(keyPositions, [batch, 1, 1, 1, keys]);
-  return select(lessOrEqual(key, query), 0, hidden);
+  if (window === undefined) return select(lessOrEqual(key, query), 0, hidden);
+  // In float32, where every position of a sequence is exact.
+  const lastSeen = add(toFloat32(key), window - 1);
+  const near = select(lessOrEqual(toFloat32(query), lastSeen), 0, hidden);
+  return select(lessOrEqual(key, query), near, hidden);
 }
 
 /**
@@ -83,8 +100,10 @@ export function attention(
 
   const heads = (y: Tensor, count: number) =>
     transpose(reshape(y, [batch, length, count, headDim]), [0, 2, 1, 3]);
-  const query = rope(heads(linear(x, w.query), numHeads), positions, context.rope);
-  const newKeys = rope(heads(linear(x, w.key), numKeyValueHeads), positions, context.rope);
+  const queryHeads = norm(heads(linear(x, w.query), numHeads), w.queryNorm);
+  const keyHeads = norm(heads(linear(x, w.key), numKeyValueHeads), w.keyNorm);
+  const query = rope(queryHeads, positions, context.rope);
+  const newKeys = rope(keyHeads, positions, context.rope);
   const newValues = heads(linear(x, w.value), numKeyValueHeads);
   const { keys, values } = context.extend?.(layer, newKeys, newValues) ?? {
     keys: newKeys,
@@ -93,7 +112,8 @@ export function attention(
 
   const rows = multiplyDims(length, group);
   const folded = reshape(query, [batch, numKeyValueHeads, rows, headDim]);
-  const scores = matmul(folded, keys, { transposeB: true, scale: shape.scale });
+  const products = matmul(folded, keys, { transposeB: true, scale: shape.scale });
+  const scores = softCap(products, shape.softCap);
   const keyCount = keys.shape[2]!;
   const perHead = reshape(scores, [batch, numKeyValueHeads, group, length, keyCount]);
   const probabilities = softmax(add(perHead, bias));

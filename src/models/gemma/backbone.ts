@@ -5,16 +5,23 @@ import {
   multiply,
   multiplyDims,
   reshape,
-  rmsNorm,
   type Tensor,
-  toFloat32,
 } from "../../graph/index.js";
-import { type AttentionContext, type AttentionShape, attention } from "../../nn/attention.js";
+import {
+  type AttentionContext,
+  type AttentionShape,
+  type AttentionView,
+  attention,
+} from "../../nn/attention.js";
 import { geglu } from "../../nn/geglu.js";
+import { norm } from "../../nn/norm.js";
 import type { GemmaConfig } from "./config.js";
 import type { BlockWeights, GemmaWeights } from "./weights.js";
 
-export interface ForwardContext extends AttentionContext {
+/** What the layers of one forward pass share. */
+export interface ForwardContext extends Omit<AttentionContext, keyof AttentionView> {
+  /** What each layer may look at; layers of one kind have the same tensors. */
+  readonly views: readonly AttentionView[];
   /** Recompute each block's activations in the backward pass instead of keeping them. */
   readonly recompute: boolean;
 }
@@ -23,23 +30,21 @@ const attentionShape = (config: GemmaConfig): AttentionShape => ({
   numHeads: config.numHeads,
   numKeyValueHeads: config.numKeyValueHeads,
   headDim: config.headDim,
-  scale: config.headDim ** -0.5,
+  scale: (config.queryScalar ?? config.headDim) ** -0.5,
+  softCap: config.attentionSoftCap,
 });
-
-/** Gemma's norm scales by 1 + weight. */
-const norm = (x: Tensor, weight: Tensor, config: GemmaConfig): Tensor =>
-  rmsNorm(x, add(1, toFloat32(weight)), config.rmsNormEps);
 
 export function decoderBlock(
   x: Tensor,
   w: BlockWeights,
   config: GemmaConfig,
-  context: ForwardContext,
+  context: AttentionContext,
   layer: number,
 ): Tensor {
-  const normed = norm(x, w.preAttention, config);
-  const h = add(x, attention(normed, w.attention, attentionShape(config), context, layer));
-  return add(h, geglu(norm(h, w.preFeedForward, config), w.feedForward));
+  const normed = norm(x, w.preAttention);
+  const attended = attention(normed, w.attention, attentionShape(config), context, layer);
+  const h = add(x, norm(attended, w.postAttention));
+  return add(h, norm(geglu(norm(h, w.preFeedForward), w.feedForward), w.postFeedForward));
 }
 
 /** Hidden states after the final norm. ids int32 `[B, T]`, result `[B·T, D]`. */
@@ -52,8 +57,9 @@ export function gemmaBackbone(
   const tokens = multiplyDims(context.batch, context.length);
   let x = multiply(gatherRows(w.embedding, reshape(ids, [tokens])), Math.sqrt(config.hiddenSize));
   w.blocks.forEach((block, layer) => {
-    const build = () => decoderBlock(x, block, config, context, layer);
+    const layerContext = { ...context, ...context.views[layer]! };
+    const build = () => decoderBlock(x, block, config, layerContext, layer);
     x = context.recompute ? checkpointed(build) : build();
   });
-  return norm(x, w.finalNorm, config);
+  return norm(x, w.finalNorm);
 }

@@ -9,15 +9,15 @@ import {
   multiply,
   type Program,
   program,
-  ropeTable,
   sum,
   symbol,
   type Tensor,
 } from "../../graph/index.js";
-import { causalBias } from "../../nn/attention.js";
 import type { Delta } from "../../nn/linear.js";
+import { softCap } from "../../nn/softCap.js";
 import { type ForwardContext, gemmaBackbone } from "./backbone.js";
 import type { GemmaConfig } from "./config.js";
+import { layerViews } from "./views.js";
 import { gemmaWeights } from "./weights.js";
 
 /** A model as the graph sees it: its shape, and where each of its tensors comes from. */
@@ -46,8 +46,7 @@ function forward(model: GemmaGraph, maxLength: number, recompute = false) {
     batch: B!,
     length: T!,
     positions,
-    bias: causalBias(positions, positions),
-    rope: ropeTable(maxLength, config.headDim, config.ropeBase),
+    views: layerViews(config, positions, positions, maxLength),
     recompute,
   };
   const w = gemmaWeights(config, model.tensor, model.delta);
@@ -63,10 +62,16 @@ function head(model: GemmaGraph, hidden: Tensor, embedding: Tensor) {
   const targets = input("targets", [R!], "int32");
   const weights = input("weights", [R!]);
   // Only the rows that have a target: logits of prompts and padding are never computed.
+  const { vocabularySize, finalSoftCap } = model.config;
   return crossEntropy(gatherRows(hidden, rows), embedding, targets, weights, {
-    chunkRows: chunkRows(model.config.vocabularySize),
+    chunkRows: chunkRows(vocabularySize),
+    ...(finalSoftCap !== undefined && { softCap: finalSoftCap }),
   });
 }
+
+/** Logits of the rows of hidden states: `[R, D]` to `[R, V]`. */
+const logitsOf = ({ config }: GemmaGraph, hidden: Tensor, embedding: Tensor): Tensor =>
+  softCap(matmul(hidden, embedding, { transposeB: true }), config.finalSoftCap);
 
 export const gradientName = (parameter: string) => `gradient:${parameter}`;
 
@@ -107,7 +112,7 @@ export function evaluationProgram(model: GemmaGraph, { maxLength }: ProgramOptio
 export function logitsProgram(model: GemmaGraph, { maxLength }: ProgramOptions): Program {
   const { hidden, w } = forward(model, maxLength);
   const chosen = gatherRows(hidden, input("rows", [R!], "int32"));
-  return program({ logits: matmul(chosen, w.embedding, { transposeB: true }), hidden: chosen });
+  return program({ logits: logitsOf(model, chosen, w.embedding), hidden: chosen });
 }
 
 export const cacheNames = (layer: number) => ({
@@ -128,14 +133,14 @@ export function generationProgram(model: GemmaGraph, { maxLength }: ProgramOptio
   const { config } = model;
   const ids = input("ids", [B!, T!], "int32");
   const positions = input("positions", [B!, T!], "int32");
+  const keyPositions = input("keyPositions", [B!, addDims(P!, T!)], "int32");
   const grown: Record<string, Tensor> = {};
   const cached = [B!, config.numKeyValueHeads, P!, config.headDim];
   const context: ForwardContext = {
     batch: B!,
     length: T!,
     positions,
-    bias: causalBias(positions, input("keyPositions", [B!, addDims(P!, T!)], "int32")),
-    rope: ropeTable(maxLength, config.headDim, config.ropeBase),
+    views: layerViews(config, positions, keyPositions, maxLength),
     recompute: false,
     extend: (layer, newKeys, newValues) => {
       const names = cacheNames(layer);
@@ -149,5 +154,5 @@ export function generationProgram(model: GemmaGraph, { maxLength }: ProgramOptio
   const w = gemmaWeights(config, model.tensor, model.delta);
   const hidden = gemmaBackbone(ids, w, config, context);
   const chosen = gatherRows(hidden, input("rows", [R!], "int32"));
-  return program({ logits: matmul(chosen, w.embedding, { transposeB: true }), ...grown });
+  return program({ logits: logitsOf(model, chosen, w.embedding), ...grown });
 }

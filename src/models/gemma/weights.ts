@@ -1,8 +1,10 @@
-import type { Tensor } from "../../graph/index.js";
+import { add, type Tensor, toFloat32 } from "../../graph/index.js";
 import type { AttentionWeights } from "../../nn/attention.js";
 import type { GegluWeights } from "../../nn/geglu.js";
 import type { Delta, Linear, LinearModule } from "../../nn/linear.js";
+import type { Norm } from "../../nn/norm.js";
 import type { GemmaConfig } from "./config.js";
+import { familyOf } from "./family.js";
 
 /** One tensor of a checkpoint: its Hugging Face name and shape. */
 export interface WeightSpec {
@@ -22,20 +24,24 @@ export const targets = [
 export type Target = (typeof targets)[number];
 
 export interface BlockWeights {
-  readonly preAttention: Tensor;
+  readonly preAttention: Norm;
   readonly attention: AttentionWeights;
-  readonly preFeedForward: Tensor;
+  readonly postAttention: Norm | undefined;
+  readonly preFeedForward: Norm;
   readonly feedForward: GegluWeights;
+  readonly postFeedForward: Norm | undefined;
 }
 
 export interface GemmaWeights {
   /** `[V, D]`: the input embedding and the output head. */
   readonly embedding: Tensor;
   readonly blocks: readonly BlockWeights[];
-  readonly finalNorm: Tensor;
+  readonly finalNorm: Norm;
 }
 
-const blockPath = (layer: number) => `model.layers.${layer}`;
+/** Where a checkpoint has the text model. */
+const modelPath = (config: GemmaConfig) => config.textPath ?? "model";
+const blockPath = (config: GemmaConfig, layer: number) => `${modelPath(config)}.layers.${layer}`;
 const parent = (target: Target) =>
   target === "gate_proj" || target === "up_proj" || target === "down_proj" ? "mlp" : "self_attn";
 
@@ -54,7 +60,7 @@ function blockModules(config: GemmaConfig, layer: number): LinearModule[] {
   return targets.map((target) => {
     const [inFeatures, outFeatures, heads] = sizes[target];
     const headsOf = target === "o_proj" ? "input" : "output";
-    const path = `${blockPath(layer)}.${parent(target)}.${target}`;
+    const path = `${blockPath(config, layer)}.${parent(target)}.${target}`;
     return { path, target, inFeatures, outFeatures, heads, headsOf, layer };
   });
 }
@@ -65,20 +71,29 @@ export const gemmaModules = (config: GemmaConfig): LinearModule[] =>
 
 /** Every tensor that a checkpoint of this model holds. */
 export function gemmaWeightSpecs(config: GemmaConfig): WeightSpec[] {
-  const norm = [config.hiddenSize];
-  const blocks = Array.from({ length: config.numLayers }, (_, layer) => [
-    { name: `${blockPath(layer)}.input_layernorm.weight`, shape: norm },
-    ...blockModules(config, layer).map((module) => ({
-      name: `${module.path}.weight`,
-      shape: [module.outFeatures, module.inFeatures],
-    })),
-    // In Gemma 1 the norm of this name stands before the feed-forward layer.
-    { name: `${blockPath(layer)}.post_attention_layernorm.weight`, shape: norm },
-  ]);
+  const { norms, headNorms } = familyOf(config);
+  const norm = (path: string, size = config.hiddenSize) => ({
+    name: `${path}.weight`,
+    shape: [size],
+  });
+  const blocks = Array.from({ length: config.numLayers }, (_, layer) => {
+    const { preAttention, ...otherNorms } = norms;
+    const path = (name: string) => `${blockPath(config, layer)}.${name}`;
+    return [
+      norm(path(preAttention)),
+      ...blockModules(config, layer).map((module) => ({
+        name: `${module.path}.weight`,
+        shape: [module.outFeatures, module.inFeatures],
+      })),
+      ...Object.values(otherNorms).map((name) => norm(path(name))),
+      ...Object.values(headNorms ?? {}).map((name) => norm(path(name), config.headDim)),
+    ];
+  });
+  const embedding = [config.vocabularySize, config.hiddenSize];
   return [
-    { name: "model.embed_tokens.weight", shape: [config.vocabularySize, config.hiddenSize] },
+    { name: `${modelPath(config)}.embed_tokens.weight`, shape: embedding },
     ...blocks.flat(),
-    { name: "model.norm.weight", shape: norm },
+    norm(`${modelPath(config)}.norm`),
   ];
 }
 
@@ -88,26 +103,39 @@ export function gemmaWeights(
   tensor: (name: string) => Tensor,
   delta: (module: string) => Delta | undefined,
 ): GemmaWeights {
+  const { norms, headNorms } = familyOf(config);
+  /** Gemma's norms scale by 1 + weight. */
+  const norm = (path: string): Norm => ({
+    scale: add(1, toFloat32(tensor(`${path}.weight`))),
+    epsilon: config.rmsNormEps,
+  });
   const blocks = Array.from({ length: config.numLayers }, (_, layer): BlockWeights => {
+    const block = blockPath(config, layer);
+    const normIfAny = (name: string | undefined) =>
+      name === undefined ? undefined : norm(`${block}.${name}`);
     const module = (target: Target): Linear => {
-      const path = `${blockPath(layer)}.${parent(target)}.${target}`;
+      const path = `${block}.${parent(target)}.${target}`;
       return { weight: tensor(`${path}.weight`), delta: delta(path) };
     };
     return {
-      preAttention: tensor(`${blockPath(layer)}.input_layernorm.weight`),
+      preAttention: norm(`${block}.${norms.preAttention}`),
       attention: {
         query: module("q_proj"),
         key: module("k_proj"),
         value: module("v_proj"),
         output: module("o_proj"),
+        queryNorm: normIfAny(headNorms?.query),
+        keyNorm: normIfAny(headNorms?.key),
       },
-      preFeedForward: tensor(`${blockPath(layer)}.post_attention_layernorm.weight`),
+      postAttention: normIfAny(norms.postAttention),
+      preFeedForward: norm(`${block}.${norms.preFeedForward}`),
       feedForward: { gate: module("gate_proj"), up: module("up_proj"), down: module("down_proj") },
+      postFeedForward: normIfAny(norms.postFeedForward),
     };
   });
   return {
-    embedding: tensor("model.embed_tokens.weight"),
+    embedding: tensor(`${modelPath(config)}.embed_tokens.weight`),
     blocks,
-    finalNorm: tensor("model.norm.weight"),
+    finalNorm: norm(`${modelPath(config)}.norm`),
   };
 }
