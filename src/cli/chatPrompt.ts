@@ -1,10 +1,8 @@
-import { join } from "node:path";
 import { promptIds } from "../data/encode.js";
 import { chooseTemplate, parseTemplate } from "../data/templates.js";
 import type { OpenModel } from "../hub/openModel.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { type ChatMessage, renderChat } from "../tokenizers/chatTemplate.js";
-import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
 
 /** How a message, and perhaps the conversation before it, becomes token ids. */
 export interface ChatPrompt {
@@ -19,15 +17,14 @@ export const defaultChatTemplate = (model: OpenModel): string =>
 
 /** Throws a FacetError for an unknown template, and for a tokenizer without the markers it needs. */
 export function chatPrompt(model: OpenModel, template: string): ChatPrompt {
+  const tokenizer = requireTokenizer(model);
   if (template === "gemma-chat") {
-    const tokenizer = loadSentencePiece(join(model.folder, "tokenizer.model"));
     const ids = (history: readonly ChatMessage[], content: string) =>
       renderChat(tokenizer, [...history, { role: "user", content }], { addGenerationPrompt: true })
         .ids;
     ids([], "");
     return { remembers: true, ids };
   }
-  const tokenizer = requireTokenizer(model);
   const fields = { instruction: "", response: "" };
   const row = { file: "chat", line: 1, fields, nonText: {} };
   const chosen = template.includes("{") ? parseTemplate(template) : chooseTemplate(template, [row]);

@@ -1,6 +1,13 @@
 import { z } from "zod";
 import { FacetError } from "../errors.js";
-import { greedy, randomSampler, type Sampler, topK, topP } from "../generation/samplers.js";
+import {
+  greedy,
+  randomSampler,
+  repetitionPenalty,
+  type Sampler,
+  topK,
+  topP,
+} from "../generation/samplers.js";
 
 /** How the next token is chosen. */
 export const samplingSchema = z.strictObject({
@@ -20,11 +27,19 @@ export const samplingSchema = z.strictObject({
     .positive()
     .optional()
     .describe("above 1 is more varied, below 1 less; not for greedy (default: 1)"),
+  repetitionPenalty: z
+    .number()
+    .positive()
+    .default(1)
+    .describe("make tokens that the text already holds less likely; 1 changes nothing"),
   seed: z.int().nonnegative().optional().describe("seed of the draws; not for greedy (default: 0)"),
 });
 
 /** The sampler that the options describe. Throws a FacetError for an option that it would ignore. */
-export function samplerOf(options: z.output<typeof samplingSchema>): Sampler {
+export const samplerOf = (options: z.output<typeof samplingSchema>): Sampler =>
+  repetitionPenalty(chosenSampler(options), options.repetitionPenalty);
+
+function chosenSampler(options: z.output<typeof samplingSchema>): Sampler {
   const { sampler, topK: k, topP: p, temperature, seed } = options;
   if (k !== undefined && sampler !== "top_k") throw ignored("--top-k", "--sampler top_k");
   if (p !== undefined && sampler !== "top_p") throw ignored("--top-p", "--sampler top_p");

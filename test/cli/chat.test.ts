@@ -44,6 +44,13 @@ describe.concurrent("facet chat", () => {
     expect(reset[3]).toBe(second[1]);
   });
 
+  it("takes a repetition penalty, below 1 to repeat more", async () => {
+    const plain = contents((await chat("One?\n", "--json")).stdout);
+    const { code, stdout } = await chat("One?\n", "--json", "--repetition-penalty", "0.01");
+    expect(code).toBe(0);
+    expect(contents(stdout)[1]).not.toBe(plain[1]);
+  });
+
   it("leaves at /exit and names unknown commands", async () => {
     const { stdout, stderr } = await chat("/rest\n/exit\nOne?\n", "--json");
     expect(contents(stdout)).toEqual([]);

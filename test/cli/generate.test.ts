@@ -27,12 +27,26 @@ describe.concurrent("facet generate", () => {
   });
 
   it("gives several prompts what each gets alone", async () => {
-    const sampling = ["--sampler", "top_k", "--top-k", "9", "--temperature", "2", "--seed", "5"];
-    const both = await json(["--prompt", "The sea", "--prompt", "Why is it so?", ...sampling]);
-    const alone = await json(["--prompt", "The sea", ...sampling]);
+    const sampling = [
+      ...["--sampler", "top_k", "--top-k", "9", "--temperature", "2", "--seed", "5"],
+      ...["--repetition-penalty", "1.3"],
+    ];
+    const prompts = ["The sea", "Why is it so?"];
+    const both = await json([...prompts.flatMap((p) => ["--prompt", p]), ...sampling]);
     expect(both.results).toHaveLength(2);
-    expect(both.results[0].text).toBe(alone.text);
-    expect(both.results[1].prompt).toBe("Why is it so?");
+    for (const [i, prompt] of prompts.entries()) {
+      const { text, finish } = await json(["--prompt", prompt, ...sampling]);
+      expect(both.results[i]).toMatchObject({ prompt, text, finish });
+    }
+  });
+
+  it("repeats itself less with a repetition penalty", async () => {
+    const plain = await json(["--prompt", "The sea"]);
+    const penalised = await json(["--prompt", "The sea", "--repetition-penalty", "5"]);
+    expect(penalised.completion).not.toBe(plain.completion);
+    expect(await json(["--prompt", "The sea", "--repetition-penalty", "1"])).toMatchObject({
+      completion: plain.completion,
+    });
   });
 
   it("reads a prompt from stdin as it is", async () => {
@@ -51,6 +65,8 @@ describe.concurrent("facet generate", () => {
     [["--prompt", "x", "--sampler", "gredy"], 'error: Unknown --sampler "gredy". Did you mean'],
     [["--prompt", "x", "--top-k", "3"], "error: --top-k has a meaning only with --sampler top_k"],
     [["--prompt", "x", "--temperature", "0"], 'error: Invalid --temperature "0"'],
+    [["--prompt", "x", "--repetition-penalty", "0"], 'error: Invalid --repetition-penalty "0"'],
+    [["--prompt", "x", "--repetition-penalty", "-1"], 'error: Invalid --repetition-penalty "-1"'],
     [["--prompt", "-", "--prompt", "-"], "error: --prompt - reads all of stdin"],
     [["--prompt", "x", "--adapter", "nowhere"], "error: nowhere is no adapter"],
     [["--prompt", "x", "--model", "gemma_2b_en"], "error: The weights of gemma_2b_en are not on"],
