@@ -1,10 +1,25 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
 import { FacetError } from "../../errors.js";
+import { parseGemmaConfig } from "./configFile.js";
+import { type FamilyName, familyOf } from "./family.js";
 
-/** The shape and constants of a Gemma model. */
+export { parseGemmaConfig };
+
+/** Layers that see only the tokens near them. */
+export interface SlidingWindow {
+  /** A query at position i sees a key at j ≤ i when i − j < length. */
+  readonly length: number;
+  /** For each layer, whether it sees through the window; the others see everything before. */
+  readonly layers: readonly boolean[];
+  /** Rotary base of these layers. */
+  readonly ropeBase: number;
+}
+
+/** The shape and constants of a Gemma model. What is optional, Gemma 1 does not have. */
 export interface GemmaConfig {
+  /** Default: "gemma", which is Gemma 1. */
+  readonly family?: FamilyName;
   readonly vocabularySize: number;
   readonly numLayers: number;
   readonly numHeads: number;
@@ -13,32 +28,23 @@ export interface GemmaConfig {
   readonly intermediateSize: number;
   readonly headDim: number;
   readonly rmsNormEps: number;
+  /** Rotary base of the layers that see everything. */
   readonly ropeBase: number;
+  /** What positions are divided by before rotation, in the layers that see everything. Default: 1. */
+  readonly ropeFactor?: number;
+  /** Query · key is divided by the root of this. Default: `headDim`. */
+  readonly queryScalar?: number;
+  /** Bound of attention scores. Default: none. */
+  readonly attentionSoftCap?: number;
+  /** Bound of logits. Default: none. */
+  readonly finalSoftCap?: number;
+  /** Default: every layer sees everything. */
+  readonly slidingWindow?: SlidingWindow;
   /** Longest sequence the model was made for, in tokens. */
   readonly maxPositions: number;
+  /** Module path of the text model inside the whole one, as PEFT names it. Default: "model". */
+  readonly textPath?: string;
 }
-
-const positive = z.int().positive();
-
-/** config.json as Hugging Face writes it for Gemma 1; keys that do not change the arithmetic are left alone. */
-const schema = z.object({
-  vocab_size: positive,
-  num_hidden_layers: positive,
-  num_attention_heads: positive,
-  num_key_value_heads: positive,
-  hidden_size: positive,
-  intermediate_size: positive,
-  head_dim: positive.multipleOf(2),
-  rms_norm_eps: z.number().positive().default(1e-6),
-  rope_theta: z.number().positive().optional(),
-  rope_parameters: z.object({ rope_theta: z.number().positive() }).optional(),
-  rope_scaling: z.null("rope_scaling is not part of Gemma 1").optional(),
-  attention_bias: z.literal(false, "Gemma 1 has no attention bias").default(false),
-  tie_word_embeddings: z.literal(true, "Gemma 1 ties its head to its embedding").default(true),
-  max_position_embeddings: positive.default(8192),
-  // All of these mean the tanh approximation, whatever the file says (Transformers PR 29402).
-  hidden_act: z.enum(["gelu", "gelu_pytorch_tanh"]).default("gelu_pytorch_tanh"),
-});
 
 /** Reads a model folder's config.json. Throws a FacetError that names the key which does not fit. */
 export const readGemmaConfig = (folder: string): GemmaConfig =>
@@ -54,40 +60,17 @@ export function readGemmaConfigFile(path: string): GemmaConfig {
   return parseGemmaConfig(json, path);
 }
 
-export function parseGemmaConfig(json: unknown, path: string): GemmaConfig {
-  const type = (json as { model_type?: unknown } | null)?.model_type;
-  if (type !== "gemma") {
-    throw new FacetError(
-      `${path}: model_type is ${JSON.stringify(type)}; this version of Facet trains "gemma" (Gemma 1) models.`,
-    );
-  }
-  const parsed = schema.safeParse(json);
-  if (!parsed.success) throw new FacetError(`${path}: ${z.prettifyError(parsed.error)}`);
-  const c = parsed.data;
-  if (c.num_attention_heads % c.num_key_value_heads !== 0) {
-    throw new FacetError(
-      `${path}: num_attention_heads (${c.num_attention_heads}) must be a multiple of num_key_value_heads (${c.num_key_value_heads}).`,
-    );
-  }
-  return {
-    vocabularySize: c.vocab_size,
-    numLayers: c.num_hidden_layers,
-    numHeads: c.num_attention_heads,
-    numKeyValueHeads: c.num_key_value_heads,
-    hiddenSize: c.hidden_size,
-    intermediateSize: c.intermediate_size,
-    headDim: c.head_dim,
-    rmsNormEps: c.rms_norm_eps,
-    ropeBase: c.rope_parameters?.rope_theta ?? c.rope_theta ?? 10_000,
-    maxPositions: c.max_position_embeddings,
-  };
-}
-
-/** The config.json that Transformers reads back for this model. */
+/** The config.json that Transformers reads back for this model. Not for the text part of a larger one. */
 export function toHuggingFaceConfig(config: GemmaConfig, dtype: string): Record<string, unknown> {
+  if (config.textPath !== undefined) {
+    throw new FacetError(
+      `A config.json of the whole model cannot be made from its text part, ${config.textPath}.`,
+    );
+  }
+  const { slidingWindow: window, ropeFactor } = config;
   return {
-    architectures: ["GemmaForCausalLM"],
-    model_type: "gemma",
+    architectures: [familyOf(config).architecture],
+    model_type: config.family ?? "gemma",
     vocab_size: config.vocabularySize,
     num_hidden_layers: config.numLayers,
     num_attention_heads: config.numHeads,
@@ -107,5 +90,14 @@ export function toHuggingFaceConfig(config: GemmaConfig, dtype: string): Record<
     eos_token_id: 1,
     pad_token_id: 0,
     torch_dtype: dtype,
+    ...(window && {
+      query_pre_attn_scalar: config.queryScalar ?? config.headDim,
+      attn_logit_softcapping: config.attentionSoftCap ?? null,
+      final_logit_softcapping: config.finalSoftCap ?? null,
+      sliding_window: window.length,
+      layer_types: window.layers.map((local) => (local ? "sliding_attention" : "full_attention")),
+      rope_local_base_freq: window.ropeBase,
+      rope_scaling: ropeFactor === undefined ? null : { rope_type: "linear", factor: ropeFactor },
+    }),
   };
 }

@@ -1,0 +1,54 @@
+/** What one generation of Gemma has that another has not, as data. Sizes and constants are in GemmaConfig. */
+export interface GemmaFamily {
+  /** The class that `architectures` of config.json names. */
+  readonly architecture: string;
+  /** What a checkpoint calls a block's norms of hidden states. Absent: no norm in this place. */
+  readonly norms: {
+    readonly preAttention: string;
+    readonly postAttention?: string;
+    readonly preFeedForward: string;
+    readonly postFeedForward?: string;
+  };
+  /** What a checkpoint calls a block's norms of each query and key head, if it has them. */
+  readonly headNorms?: { readonly query: string; readonly key: string };
+  /** Every how many layers one sees the whole sequence, where config.json does not list them. */
+  readonly globalEvery: number;
+}
+
+const sandwichNorms = {
+  preAttention: "input_layernorm",
+  postAttention: "post_attention_layernorm",
+  preFeedForward: "pre_feedforward_layernorm",
+  postFeedForward: "post_feedforward_layernorm",
+} as const;
+
+/** The families by `model_type` of config.json. */
+export const families = {
+  gemma: {
+    architecture: "GemmaForCausalLM",
+    // In Gemma 1 the norm of the second name stands before the feed-forward layer.
+    norms: { preAttention: "input_layernorm", preFeedForward: "post_attention_layernorm" },
+    globalEvery: 1,
+  },
+  gemma2: {
+    architecture: "Gemma2ForCausalLM",
+    norms: sandwichNorms,
+    globalEvery: 2,
+  },
+  gemma3_text: {
+    architecture: "Gemma3ForCausalLM",
+    norms: sandwichNorms,
+    headNorms: { query: "self_attn.q_norm", key: "self_attn.k_norm" },
+    globalEvery: 6,
+  },
+} as const satisfies Record<string, GemmaFamily>;
+
+export type FamilyName = keyof typeof families;
+
+/** The family of a config; Gemma 1 where it names none. */
+export const familyOf = ({ family = "gemma" }: { family?: FamilyName }): GemmaFamily =>
+  families[family];
+
+/** Which of `numLayers` layers see a window only, where every `globalEvery`-th sees everything. */
+export const localLayers = (numLayers: number, globalEvery: number): boolean[] =>
+  Array.from({ length: numLayers }, (_, layer) => (layer + 1) % globalEvery !== 0);
