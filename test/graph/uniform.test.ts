@@ -22,6 +22,14 @@ async function draw(value: number, stream: number, shape: readonly [number, numb
   return u!.data as Float32Array;
 }
 
+/** Of two rows of numbers on [0, 1], place by place as far as both go. */
+function correlation(one: Float32Array, other: Float32Array): number {
+  const pairs = Math.min(one.length, other.length);
+  let sum = 0;
+  for (let i = 0; i < pairs; i++) sum += (one[i]! - 0.5) * (other[i]! - 0.5);
+  return (12 * sum) / pairs;
+}
+
 describe("uniform", () => {
   test("is the same function of seed, stream and place in every engine, to the last bit of float32", async () => {
     const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
@@ -52,10 +60,39 @@ describe("uniform", () => {
     // Chi-squared with 19 degrees of freedom stays below 50 but for one draw in 10,000.
     const expected = data.length / 20;
     expect(bins.reduce((sum, n) => sum + (n - expected) ** 2 / expected, 0)).toBeLessThan(50);
-    const centred = Array.from(data, (value) => value - 0.5);
-    const products = centred.slice(1).map((value, i) => value * centred[i]!);
-    const correlation = (12 * products.reduce((a, b) => a + b, 0)) / products.length;
-    expect(Math.abs(correlation)).toBeLessThan(0.025);
+    // Four standard deviations of the correlation of 40,000 pairs.
+    for (const lag of [1, 2, 400]) {
+      expect(Math.abs(correlation(data, data.subarray(lag)))).toBeLessThan(0.02);
+    }
+  });
+
+  test("has the mean and the variance of a uniform number", async () => {
+    const data = await draw(77, 5, [200, 500]);
+    const mean = data.reduce((a, b) => a + b, 0) / data.length;
+    const variance = data.reduce((sum, x) => sum + (x - mean) ** 2, 0) / data.length;
+    // Four standard deviations: of the mean √(1/12 / n), of the variance √(1/180 / n).
+    expect(Math.abs(mean - 1 / 2)).toBeLessThan(4 * Math.sqrt(1 / 12 / data.length));
+    expect(Math.abs(variance - 1 / 12)).toBeLessThan(4 * Math.sqrt(1 / 180 / data.length));
+  });
+
+  test("neighbouring seeds and streams have nothing to do with each other", async () => {
+    const places = [
+      [40, 0],
+      [41, 0],
+      [42, 0],
+      [40, 1],
+      [40, 2],
+      [41, 1],
+      [0, 0],
+      [2 ** 31 - 2, 7],
+    ] as const;
+    const all = await Promise.all(places.map(([s, stream]) => draw(s, stream, [50, 100])));
+    for (const [i, one] of all.entries()) {
+      for (const other of all.slice(i + 1)) {
+        // Four standard deviations of the correlation of 5,000 pairs.
+        expect(Math.abs(correlation(one, other))).toBeLessThan(4 / Math.sqrt(5000));
+      }
+    }
   });
 
   test("differs between seeds, streams and places", async () => {

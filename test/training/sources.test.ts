@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Batch } from "../../src/data/batches.js";
+import type { Example } from "../../src/data/examples.js";
 import { evaluationProgram } from "../../src/models/gemma/programs.js";
 import { evaluate } from "../../src/training/evaluate.js";
 import { evaluationBatches, exampleSource } from "../../src/training/sources.js";
@@ -48,6 +50,56 @@ describe("exampleSource", () => {
     expect(padding(grouped)).toBeLessThan(mixed);
     // Still another order every epoch.
     expect(epoch(grouped, 0)).not.toEqual(epoch(grouped, 1));
+  });
+
+  /** Rows of 2 to 200 tokens, most of them short. */
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, i): Example => {
+      const ids = new Int32Array(2 + Math.floor(198 * ((i * 0.618) % 1) ** 3)).fill(5);
+      return { ids, isTarget: new Uint8Array(ids.length).fill(1), line: i + 1, truncated: 0 };
+    });
+
+  test("by length: any epoch visits each row once, in whole batches but for the last", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 300 }),
+        fc.integer({ min: 1, max: 9 }),
+        fc.nat(100),
+        (count, batchSize, number) => {
+          const source = () =>
+            exampleSource(many(count), { ...options, batchSize, groupByLength: true });
+          const steps = epoch(source(), number);
+          expect(steps.flat().sort((a, b) => a - b)).toEqual([...Array(count).keys()]);
+          const rest = count % batchSize || batchSize;
+          const sizes = steps.map((rows) => rows.length);
+          expect(sizes).toEqual([...Array(steps.length - 1).fill(batchSize), rest]);
+          // As a run that is resumed in the middle of an epoch asks for them.
+          const middle = Math.floor(steps.length / 2);
+          const resumed = source();
+          for (let i = middle; i < steps.length; i++) {
+            expect(rowsOf(resumed.batches(number, i))).toEqual(steps[i]);
+          }
+        },
+      ),
+      { numRuns: 40, seed: 4 },
+    );
+  });
+
+  test("by length: pads little, and the batches themselves come in no order of length", () => {
+    const rows = many(500);
+    const lengths = (groupByLength: boolean) => {
+      const source = exampleSource(rows, { ...options, batchSize: 8, groupByLength });
+      return epoch(source, 2).map((batch) => batch.map((row) => rows[row]!.ids.length));
+    };
+    const padding = (batches: number[][]) =>
+      batches.flatMap((batch) => batch.map((n) => Math.max(...batch) - n)).reduce((a, b) => a + b);
+    const [mixed, grouped] = [lengths(false), lengths(true)];
+    expect(padding(grouped)).toBeLessThan(padding(mixed) / 10);
+    // Of random longest rows about half are longer than the ones before.
+    const longest = grouped.map((batch) => Math.max(...batch));
+    const rises = longest.slice(1).filter((n, i) => n > longest[i]!).length;
+    expect(rises).toBeGreaterThan(20);
+    expect(rises).toBeLessThan(42);
   });
 
   test("cuts a step into micro-batches, each no wider than its longest row", () => {
