@@ -120,7 +120,7 @@ function printResult(result: FinetuneResult): void {
   print(facts(lines, width));
   if (result.status === "finished") {
     const { config } = readJson(paths.run) as { config: { model: string } };
-    print(`\nNext: npx facet chat --model ${config.model} --adapter ${shown(run)}`);
+    print(`\nNext: npx facet chat --model ${shown(config.model)} --adapter ${shown(run)}`);
   }
 }
 
