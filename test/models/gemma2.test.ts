@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { FacetError } from "../../src/errors.js";
-import { input, symbol } from "../../src/graph/index.js";
+import { input, nodesBefore, symbol } from "../../src/graph/index.js";
 import { presets } from "../../src/hub/presets.js";
 import { loraVariables } from "../../src/lora/variables.js";
 import {
@@ -53,7 +53,13 @@ describe("a sliding window", () => {
     expect(first!.bias).toBe(third!.bias);
     expect(first!.bias).not.toBe(second!.bias);
     expect(first!.rope).toBe(second!.rope);
-    // A window as long as the longest sequence hides nothing.
+    // A window as long as the longest sequence hides nothing: its bias asks only what is later.
+    const comparisons = (config: GemmaConfig, maxLength: number) =>
+      nodesBefore(...views(config, maxLength).map(({ bias }) => bias)).filter(
+        ({ operation }) => operation.name === "lessOrEqual",
+      ).length;
+    expect(comparisons(local, window.length)).toBe(1);
+    expect(comparisons(local, window.length + 1)).toBe(2);
     for (const length of [window.length - 1, window.length]) {
       expect(new Set(views(tiny.config, length).map(({ bias }) => bias)).size).toBe(1);
     }
