@@ -65,16 +65,17 @@ export interface RopeTable {
 }
 
 /**
- * Tables of rotary angles, `[positions, headDim / 2]`: angle = position · base^(−2i / headDim),
- * computed in float64 and stored as float32.
+ * Tables of rotary angles, `[positions, headDim / 2]`: angle = position / factor · base^(−2i /
+ * headDim), computed in float64 and stored as float32. A factor above 1 stretches the positions
+ * ("linear" rope scaling; Chen et al. 2023, arXiv:2306.15595).
  */
-export function ropeTable(positions: number, headDim: number, base: number): RopeTable {
+export function ropeTable(positions: number, headDim: number, base: number, factor = 1): RopeTable {
   const half = headDim / 2;
   const cos = new Float32Array(positions * half);
   const sin = new Float32Array(positions * half);
   for (let position = 0; position < positions; position++) {
     for (let i = 0; i < half; i++) {
-      const angle = position / base ** (i / half);
+      const angle = position / (factor * base ** (i / half));
       cos[position * half + i] = Math.cos(angle);
       sin[position * half + i] = Math.sin(angle);
     }

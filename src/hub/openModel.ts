@@ -5,6 +5,7 @@ import { openCheckpoint } from "../formats/checkpoint.js";
 import type { TensorInfo } from "../formats/safetensors.js";
 import { type GemmaConfig, readGemmaConfig } from "../models/gemma/config.js";
 import { bindWeights } from "../models/gemma/model.js";
+import { textTensors } from "../models/gemma/textTensors.js";
 import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { presetFolder, presets } from "./presets.js";
@@ -35,7 +36,8 @@ export function openModel(nameOrFolder: string): OpenModel {
   const isPreset = Object.hasOwn(presets, nameOrFolder);
   const folder = isPreset ? presetFolder(nameOrFolder) : modelFolder(nameOrFolder);
   const config = readGemmaConfig(folder);
-  const weights = bindWeights(config, followLinks(openCheckpoint(folder)), folder);
+  const stored = textTensors(config, followLinks(openCheckpoint(folder)));
+  const weights = bindWeights(config, stored, folder);
   const tokenizer = openTokenizer(folder, config);
   const name = isPreset ? nameOrFolder : basename(folder);
   return { name, folder, config, weights, tokenizer };

@@ -113,9 +113,9 @@ export function renderSummary(summary: Summary, width: number): string {
 
 /** The layer, as Keras names it, that a Hugging Face tensor or module belongs to. */
 function layerOf(path: string): string {
-  const block = /^model\.layers\.(\d+)\./.exec(path);
+  const block = /\.layers\.(\d+)\./.exec(path);
   if (block !== null) return `decoder_block_${block[1]}`;
-  return path.startsWith("model.embed_tokens") ? "token_embedding" : "final_normalization";
+  return path.includes(".embed_tokens.") ? "token_embedding" : "final_normalization";
 }
 
 function add(counts: Map<string, number>, layer: string, shape: readonly number[]): void {

@@ -3,6 +3,7 @@ import { FacetError } from "../errors.js";
 import type { TensorInfo } from "../formats/safetensors.js";
 import type { GemmaConfig } from "../models/gemma/config.js";
 import { chunkRows } from "../models/gemma/programs.js";
+import { gemmaWeightSpecs } from "../models/gemma/weights.js";
 
 /** An estimate of the memory a training run needs, in bytes. */
 export interface MemoryPlan {
@@ -34,7 +35,7 @@ export function planMemory(
   const kept = run.recompute ? config.numLayers * d : 0;
   const activations = 4 * tokens * (perLayer * layers + kept);
 
-  const embedding = weights.get("model.embed_tokens.weight");
+  const embedding = weights.get(gemmaWeightSpecs(config)[0]!.name);
   const widened = embedding?.dtype === "F32" ? 0 : 4 * config.vocabularySize * d;
   const rows = Math.min(tokens, chunkRows(config.vocabularySize));
   const head = 8 * rows * config.vocabularySize + widened;

@@ -1,6 +1,5 @@
-import type { Tensor } from "../../graph/index.js";
+import { ropeTable, type Tensor } from "../../graph/index.js";
 import { type AttentionView, causalBias } from "../../nn/attention.js";
-import { interpolatedRope } from "../../nn/interpolatedRope.js";
 import type { GemmaConfig } from "./config.js";
 
 /**
@@ -19,7 +18,7 @@ export function layerViews(
   const bias = once((window) =>
     causalBias(queryPositions, keyPositions, window < everything ? window : undefined),
   );
-  const rope = once((base, factor) => interpolatedRope(maxLength, headDim, base, factor));
+  const rope = once((base, factor) => ropeTable(maxLength, headDim, base, factor));
   return Array.from({ length: config.numLayers }, (_, layer) =>
     slidingWindow?.layers[layer]
       ? {
