@@ -90,7 +90,7 @@ describe("a pre-training run whose inputs have changed", () => {
       "--text",
       "corpus.txt",
       "--steps",
-      "400",
+      "150",
       "--save-every",
       "3",
       "--run",
