@@ -24,7 +24,7 @@ export const quickstartConfig = (run: string): FinetuneInput => ({
   layout: "standard",
   epochs: 4,
   batchSize: 8,
-  learningRate: 3e-3,
+  learningRate: 2e-3,
   schedule: "cosine",
   warmupSteps: 10,
   clipNorm: 1,
