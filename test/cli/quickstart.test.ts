@@ -6,7 +6,7 @@ import { startFacet, workFolder } from "./facet.js";
 
 const folder = workFolder();
 
-describe.skipIf(!existsSync(join(assets, "facet_nano_en", "config.json")))(
+describe.skipIf(!existsSync(join(assets, "facet_nano_en", "model.safetensors")))(
   "facet quickstart",
   () => {
     it("takes a fresh run folder, and can be interrupted and resumed", async () => {
