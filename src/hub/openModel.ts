@@ -20,6 +20,15 @@ export interface OpenModel {
   readonly tokenizer: Tokenizer | undefined;
 }
 
+/**
+ * The same model, named from anywhere: the absolute path of a folder. A preset's name stays, and so
+ * does a name that is no folder, for the error to say what is like it.
+ */
+export const fromAnywhere = (nameOrFolder: string): string =>
+  existsSync(nameOrFolder) && !Object.hasOwn(presets, nameOrFolder)
+    ? resolve(nameOrFolder)
+    : nameOrFolder;
+
 /** The shape of a preset or of the model in a folder; needs no weights. */
 export function describeModel(nameOrFolder: string): { name: string; config: GemmaConfig } {
   const preset = Object.hasOwn(presets, nameOrFolder) ? presets[nameOrFolder] : undefined;

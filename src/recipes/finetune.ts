@@ -42,8 +42,10 @@ export async function finetune(
   const config = withAbsolutePaths(validated(finetuneSchema, input, "finetune"));
   const prepared = await prepare(config);
   const folder = createRunFolder(config.run);
-  writeJson(runPaths(folder).run, await describeRun(prepared));
-  return discardIfUnstarted(folder, execute(folder, prepared, engine, hooks));
+  return discardIfUnstarted(folder, async () => {
+    writeJson(runPaths(folder).run, await describeRun(prepared));
+    return execute(folder, prepared, engine, hooks);
+  });
 }
 
 /** Continues an interrupted run from its last checkpoint, with the configuration it was started with. */

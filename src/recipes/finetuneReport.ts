@@ -11,7 +11,10 @@ export function reportOf(result: FinetuneResult, { config, model, dataset }: Pre
     "Trainable parameters": result.trainableParameters.toLocaleString("en"),
     "Learning rate": `${config.learningRate}, ${config.schedule}`,
     Steps: String(result.steps),
-    Speed: `${result.tokensPerSecond.toFixed(0)} target tokens/s`,
+    // A resumed run that had no step left to do has no speed.
+    ...(Number.isFinite(result.tokensPerSecond) && {
+      Speed: `${result.tokensPerSecond.toFixed(0)} target tokens/s`,
+    }),
     Duration: `${result.seconds.toFixed(0)} s`,
     Seed: String(config.seed),
   };

@@ -1,8 +1,7 @@
 import { join, resolve } from "node:path";
 import { type Dataset, loadDataset } from "../data/dataset.js";
 import { FacetError } from "../errors.js";
-import { type OpenModel, openModel } from "../hub/openModel.js";
-import { presets } from "../hub/presets.js";
+import { fromAnywhere, type OpenModel, openModel } from "../hub/openModel.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { requireTokenizer } from "../runtime/session.js";
@@ -74,5 +73,5 @@ export async function describeRun({ config, model, dataset, adapter }: Prepared)
 export const withAbsolutePaths = (config: FinetuneConfig): FinetuneConfig => ({
   ...config,
   data: resolve(config.data),
-  model: Object.hasOwn(presets, config.model) ? config.model : resolve(config.model),
+  model: fromAnywhere(config.model),
 });

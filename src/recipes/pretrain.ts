@@ -6,8 +6,7 @@ import { allocateParameters, type Parameters, views } from "../engines/parameter
 import { FacetError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "../formats/atomicFile.js";
 import { readFloat32, writeSafetensors } from "../formats/safetensors.js";
-import { openModel } from "../hub/openModel.js";
-import { presets } from "../hub/presets.js";
+import { fromAnywhere, openModel } from "../hub/openModel.js";
 import {
   type GemmaConfig,
   readGemmaConfigFile,
@@ -77,14 +76,16 @@ export async function pretrain(
   const config = withAbsolutePaths(validated(pretrainSchema, input, "pretrain"));
   const shape = readGemmaConfigFile(config.config);
   const folder = createRunFolder(config.run);
-  writeJson(runPaths(folder).run, {
-    command: "pretrain",
-    created: new Date().toISOString(),
-    config,
-    versions: versions(),
-    digests: await inputDigests(config),
+  return discardIfUnstarted(folder, async () => {
+    writeJson(runPaths(folder).run, {
+      command: "pretrain",
+      created: new Date().toISOString(),
+      config,
+      versions: versions(),
+      digests: await inputDigests(config),
+    });
+    return execute(folder, config, shape, engine, hooks);
   });
-  return discardIfUnstarted(folder, execute(folder, config, shape, engine, hooks));
 }
 
 /** Continues an interrupted run from its last checkpoint. */
@@ -113,9 +114,7 @@ const withAbsolutePaths = (config: PretrainConfig): PretrainConfig => ({
   config: resolve(config.config),
   tokenizer: resolve(config.tokenizer),
   text: config.text.map((path) => resolve(path)),
-  ...(config.from !== undefined && {
-    from: Object.hasOwn(presets, config.from) ? config.from : resolve(config.from),
-  }),
+  ...(config.from !== undefined && { from: fromAnywhere(config.from) }),
 });
 
 /** How many held-out batches an evaluation during training looks at. */

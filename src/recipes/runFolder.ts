@@ -13,6 +13,7 @@ import { basename, join, resolve } from "node:path";
 import { FacetError } from "../errors.js";
 import { cleanTemporaries, writeFileAtomic } from "../formats/atomicFile.js";
 import { parseStrictJson } from "../formats/strictJson.js";
+import { latestCheckpoint } from "../training/checkpoints.js";
 
 /** The places inside a run folder. */
 export const runPaths = (folder: string) => ({
@@ -37,11 +38,12 @@ export function createRunFolder(path: string): string {
 }
 
 /** Removes the folder of a new run that fails before its first checkpoint, so that its name is free again. */
-export async function discardIfUnstarted<T>(folder: string, run: Promise<T>): Promise<T> {
+export async function discardIfUnstarted<T>(folder: string, run: () => Promise<T>): Promise<T> {
   try {
-    return await run;
+    return await run();
   } catch (error) {
-    if (!existsSync(runPaths(folder).checkpoints)) rmSync(folder, { recursive: true });
+    if (latestCheckpoint(runPaths(folder).checkpoints) === undefined)
+      rmSync(folder, { recursive: true });
     throw error;
   }
 }
