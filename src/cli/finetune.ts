@@ -13,7 +13,7 @@ export function finetuneCommand(): Command {
     name: "finetune",
     description: "Train a LoRA adapter on a data file",
     notes: [
-      "Ctrl-C finishes the step, saves a checkpoint and exits with code 130; --resume continues such a run, or one that was killed, and gives, with as many --threads, bit for bit what the uninterrupted run would have given.",
+      "Ctrl-C finishes the step, saves a checkpoint and exits with code 130; --resume continues such a run, or one that was killed, and gives, with the same --threads and --prepack-weights, bit for bit what the uninterrupted run would have given.",
       '--json prints {"run", "status" ("finished" or "interrupted"), "steps", "trainable_parameters", "loss", "accuracy", "held_out": null or {"before", "after"}, "samples": [{"prompt", "before", "after"}], "tokens_per_second", "seconds", "adapter"}. "loss", "accuracy" and "tokens_per_second" are null for a resumed run that had no step left to do.',
     ],
     examples: [
