@@ -23,7 +23,7 @@ export const dollyLora: LoraConfig = {
   targets: ["q_proj", "v_proj"],
   layout: "keras",
 };
-const learningRate = 2e-4;
+const learningRate = 2e-3;
 const sequenceLength = 512;
 
 export interface DollyOptions {
