@@ -38,11 +38,6 @@ export function readRows(path: string): Row[] {
   return rows;
 }
 
-/** Rows with the single field `text`, for texts that are already in memory; `line` counts from 1. */
-export function rowsOfTexts(texts: readonly string[]): Row[] {
-  return texts.map((text, i) => ({ file: "(texts)", line: i + 1, fields: { text }, nonText: {} }));
-}
-
 /**
  * The text of a field that is needed, or undefined where the row lacks it.
  * Throws a FacetError with file and line when the field holds a number, list, object or boolean.

@@ -127,11 +127,6 @@ export function promptOf(template: Template, fields: Readonly<Record<string, str
   return fill(template, template.prompt, fields, false);
 }
 
-/** Segments as a person reads them, control pieces by name. */
-export function segmentsText(segments: readonly Segment[]): string {
-  return segments.map((segment) => ("text" in segment ? segment.text : segment.piece)).join("");
-}
-
 function parseParts(source: string): Part[] {
   const parts: Part[] = [];
   let text = "";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type DataCursor, epochOrder, takeItems } from "../../src/data/order.js";
+import { epochOrder } from "../../src/data/order.js";
 
 const count = fc.integer({ min: 0, max: 300 });
 const seed = fc.nat();
@@ -45,32 +45,5 @@ describe("epochOrder", () => {
     }
     // Five standard deviations: 5 · √(5000 · 0.2 · 0.8) = 142.
     for (const times of counts) expect(Math.abs(times - 1000)).toBeLessThan(142);
-  });
-});
-
-describe("takeItems", () => {
-  it("refuses a cursor that is not in the data, and a batch of nothing", () => {
-    const order = Uint32Array.of(1, 0);
-    for (const position of [-1, 2, 0.5]) {
-      expect(() => takeItems(order, { epoch: 0, position }, 1)).toThrow(
-        /position .* is not among the 2 items/,
-      );
-    }
-    for (const batchSize of [0, 1.5, Number.NaN]) {
-      expect(() => takeItems(order, { epoch: 0, position: 0 }, batchSize)).toThrow(/batch size/);
-    }
-  });
-
-  it("visits every item of an epoch once, with a smaller last batch", () => {
-    const order = Uint32Array.of(4, 0, 3, 1, 2);
-    let cursor: DataCursor = { epoch: 6, position: 0 };
-    const batches: number[][] = [];
-    while (cursor.epoch === 6) {
-      const { items, next } = takeItems(order, cursor, 2);
-      batches.push([...items]);
-      cursor = next;
-    }
-    expect(batches).toEqual([[4, 0], [3, 1], [2]]);
-    expect(cursor).toEqual({ epoch: 7, position: 0 });
   });
 });

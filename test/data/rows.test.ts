@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readRows, rowsOfTexts, textField } from "../../src/data/rows.js";
+import { readRows, textField } from "../../src/data/rows.js";
 import { FacetError } from "../../src/errors.js";
 import { fileWriter, temporaryFolder } from "./temporaryFile.js";
 
@@ -93,14 +93,5 @@ describe("textField", () => {
     expect(textField(row!, "a")).toBe("1");
     expect(textField(row!, "toString")).toBeUndefined();
     expect(() => textField(row!, "n")).toThrow(/line 1: field "n" is a number, but text is needed/);
-  });
-});
-
-describe("rowsOfTexts", () => {
-  it("numbers the texts from 1", () => {
-    expect(rowsOfTexts(["x", "y"]).map(({ line, fields }) => [line, fields.text])).toEqual([
-      [1, "x"],
-      [2, "y"],
-    ]);
   });
 });

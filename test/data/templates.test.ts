@@ -4,11 +4,15 @@ import {
   parseTemplate,
   promptOf,
   render,
-  segmentsText,
+  type Segment,
 } from "../../src/data/templates.js";
 import { rowOf } from "./rowOf.js";
 
 const dolly = { instruction: "Why?", response: "Because.", context: "", category: "open_qa" };
+
+/** Segments as a person reads them, control pieces by name. */
+const segmentsText = (segments: readonly Segment[]) =>
+  segments.map((segment) => ("text" in segment ? segment.text : segment.piece)).join("");
 
 describe("built-in templates", () => {
   it("tutorial is the Keras tutorial's text, and the default for Dolly's fields", () => {
