@@ -164,7 +164,7 @@ function printInspection({ inspection, path, template, total, filteredOut, row }
 }
 
 /** A bar per bucket, the longest as wide as fits. */
-export function bars(histogram: readonly LengthBucket[], width: number): string {
+function bars(histogram: readonly LengthBucket[], width: number): string {
   const labels = histogram.map(({ from, to }) => `${from}–${to}`);
   const label = Math.max(...labels.map((text) => text.length));
   const most = Math.max(...histogram.map((bucket) => bucket.count));

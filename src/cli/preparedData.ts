@@ -2,7 +2,7 @@ import type { PrepareReport } from "../data/examples.js";
 import { count, plural } from "./output.js";
 
 /** The first few line numbers of a list. */
-export function firstLines(lines: readonly number[]): string {
+function firstLines(lines: readonly number[]): string {
   const shown = lines.slice(0, 3).join(", ");
   return `${lines.length === 1 ? "line" : "lines"} ${shown}${lines.length > 3 ? ", …" : ""}`;
 }

@@ -7,7 +7,7 @@ const FILTERS: Record<string, (row: Row) => boolean> = {
 };
 
 /** The names that `filterRows` knows. */
-export const filterNames: readonly string[] = Object.keys(FILTERS);
+const filterNames: readonly string[] = Object.keys(FILTERS);
 
 /**
  * The rows that pass every named filter, in their order. `no-context` keeps the rows whose `context` is empty or missing.

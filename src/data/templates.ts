@@ -56,7 +56,7 @@ const DEFAULTS: Record<RowFormat, string> = {
 };
 
 /** The names of the built-in templates. */
-export const templateNames: readonly string[] = Object.keys(BUILT_IN);
+const templateNames: readonly string[] = Object.keys(BUILT_IN);
 
 /**
  * The template for these rows. `spec` is a built-in's name, a custom source with `{field}` placeholders, or undefined

@@ -9,7 +9,7 @@ const named: Readonly<Record<string, () => Sampler>> = {
   top_p: topP,
 };
 
-export const samplerNames: readonly string[] = Object.keys(named);
+const samplerNames: readonly string[] = Object.keys(named);
 
 /** A sampler by Keras's name with Keras's defaults, or one made with its own options. */
 export function samplerOf(sampler: string | Sampler): Sampler {

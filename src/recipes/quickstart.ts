@@ -3,7 +3,7 @@ import { assets } from "../hub/presets.js";
 import type { FinetuneInput } from "./finetuneConfig.js";
 
 /** The two prompts of the Keras tutorial, and two more. */
-export const quickstartPrompts = [
+const quickstartPrompts = [
   "What should I do on a trip to Europe?",
   "Explain the process of photosynthesis in a way that a child could understand.",
   "Why do cats purr?",

@@ -38,7 +38,7 @@ const stateSchema = z.strictObject({
   }),
 });
 
-export const checkpointName = (step: number) => `step-${String(step).padStart(6, "0")}`;
+const checkpointName = (step: number) => `step-${String(step).padStart(6, "0")}`;
 
 /** Writes a checkpoint and then removes all but the newest `keep`. Returns its folder. */
 export async function saveCheckpoint(

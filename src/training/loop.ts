@@ -36,7 +36,7 @@ export interface LoopState {
   readonly totals: EpochTotals;
 }
 
-export const noTotals: EpochTotals = { weightedLoss: 0, rows: 0, correct: 0, targetTokens: 0 };
+const noTotals: EpochTotals = { weightedLoss: 0, rows: 0, correct: 0, targetTokens: 0 };
 export const startState: LoopState = { step: 0, epoch: 0, index: 0, totals: noTotals };
 
 export interface StepReport extends GradientResult {

@@ -34,7 +34,7 @@ const attentionShape = (config: GemmaConfig): AttentionShape => ({
   softCap: config.attentionSoftCap,
 });
 
-export function decoderBlock(
+function decoderBlock(
   x: Tensor,
   w: BlockWeights,
   config: GemmaConfig,

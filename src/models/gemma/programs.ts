@@ -73,7 +73,7 @@ function head(model: GemmaGraph, hidden: Tensor, embedding: Tensor) {
 const logitsOf = ({ config }: GemmaGraph, hidden: Tensor, embedding: Tensor): Tensor =>
   softCap(matmul(hidden, embedding, { transposeB: true }), config.finalSoftCap);
 
-export const gradientName = (parameter: string) => `gradient:${parameter}`;
+const gradientName = (parameter: string) => `gradient:${parameter}`;
 
 /**
  * One training step without the optimizer.
@@ -115,7 +115,7 @@ export function logitsProgram(model: GemmaGraph, { maxLength }: ProgramOptions):
   return program({ logits: logitsOf(model, chosen, w.embedding), hidden: chosen });
 }
 
-export const cacheNames = (layer: number) => ({
+const cacheNames = (layer: number) => ({
   keys: `keys.${layer}`,
   values: `values.${layer}`,
   newKeys: `new.keys.${layer}`,
