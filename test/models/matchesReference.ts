@@ -95,15 +95,27 @@ export function matchesReference(tiny: ReferenceGemma): void {
       expect(largestDifference(hidden, wanted)).toBeLessThan(2e-5);
     });
 
-    test.each(["nopad", "pad", "nopad2"] as const)("%s: the mean loss", async (name) => {
-      const executable = await engine.compile(evaluationProgram(tiny.graph(), { maxLength }));
-      const batch = tiny.batch(name);
-      const { loss } = await executable.run(batchInputs(batch, batch.targetTokens));
-      await executable.close();
-      const { hf_mean_over_valid_tokens: mean, valid_targets: count } = tiny.expected.loss[name];
-      expect(batch.targetTokens).toBe(count);
-      expect(Math.abs(loss!.data[0]! - mean)).toBeLessThan(2e-6);
-    });
+    test.each(["nopad", "pad", "nopad2"] as const)(
+      "%s: the loss of every token and their mean",
+      async (name) => {
+        const executable = await engine.compile(evaluationProgram(tiny.graph(), { maxLength }));
+        const batch = tiny.batch(name);
+        const inputs = batchInputs(batch, batch.targetTokens);
+        const { loss, rowLoss } = await executable.run(inputs);
+        await executable.close();
+        const { hf_mean_over_valid_tokens: mean, valid_targets: count } = tiny.expected.loss[name];
+        expect(batch.targetTokens).toBe(count);
+        expect(Math.abs(loss!.data[0]! - mean)).toBeLessThan(2e-6);
+        // The fixture has no losses by token for the third batch.
+        if (name === "nopad2") return;
+        const nll = tiny.truth.tensor(`${name}/nll`).data;
+        const wanted = Array.from(
+          inputs.rows!.data,
+          (place) => nll[place - Math.floor(place / 20)]!,
+        );
+        expect(largestDifference(rowLoss!.data, wanted)).toBeLessThan(2e-5);
+      },
+    );
 
     test.each([
       ["qv", "nopad"],
@@ -120,7 +132,7 @@ export function matchesReference(tiny: ReferenceGemma): void {
   });
 
   describe.each([false, true])("gradients, recompute %s", (recompute) => {
-    test("of every weight, norms included, within 1e-4", async () => {
+    test("of every weight, norms included, within 1e-5", async () => {
       const trainable = trainableWeights(tiny.config);
       const parameters = allocateParameters(
         [...trainable].map(([name, { shape }]) => ({ name, shape: shape as number[] })),
@@ -134,11 +146,12 @@ export function matchesReference(tiny: ReferenceGemma): void {
         delta: () => undefined,
         trainable,
       };
-      const { gradients } = await gradientOf(model, parameters, tiny.batch("pad"), recompute);
+      const { loss, gradients } = await gradientOf(model, parameters, tiny.batch("pad"), recompute);
+      expect(Math.abs(loss - tiny.expected.loss.pad.hf_mean_over_valid_tokens)).toBeLessThan(2e-6);
       const wanted = tiny.fullGradients();
       expect(Object.keys(gradients).sort()).toEqual([...wanted.names].sort());
       for (const [name, { data }] of Object.entries(gradients)) {
-        expect(relativeError(data, wanted.tensor(name).data), name).toBeLessThan(1e-4);
+        expect(relativeError(data, wanted.tensor(name).data), name).toBeLessThan(1e-5);
       }
     });
 
@@ -147,7 +160,7 @@ export function matchesReference(tiny: ReferenceGemma): void {
       ["qv", "pad"],
       ["all", "nopad"],
       ["all", "pad"],
-    ] as const)("of LoRA on %s, %s, within 1e-4", async (which, name) => {
+    ] as const)("of LoRA on %s, %s, within 1e-5", async (which, name) => {
       const adapter = tiny.adapter(which);
       const { loss, gradients } = await gradientOf(
         tiny.graph(adapter),
@@ -161,7 +174,7 @@ export function matchesReference(tiny: ReferenceGemma): void {
       expect(adapter.parameters.values.length).toBe(facts.trainable);
       for (const [variable, { data }] of Object.entries(gradients)) {
         const truth = wanted.tensor(`${name}/grad/${fixtureName(variable)}`).data;
-        expect(relativeError(data, truth), variable).toBeLessThan(1e-4);
+        expect(relativeError(data, truth), variable).toBeLessThan(1e-5);
       }
       const norm = globalNorm(adapter.parameters.gradients);
       expect(Math.abs(norm / facts[`grad_norm_${name}`] - 1)).toBeLessThan(1e-5);
@@ -235,10 +248,13 @@ export function matchesReference(tiny: ReferenceGemma): void {
       expect(await generate([prompt], wanted.length, which)).toEqual([wanted]);
     });
 
-    test("a prompt that the window does not hold", () => {
-      const { prompt } = tiny.expected.generate.base_long_prompt;
-      expect(prompt.length).toBeGreaterThan(tiny.config.slidingWindow!.length);
-    });
+    // Only Gemma 1, the family without a name in its configuration, has no window.
+    if (tiny.config.family !== undefined) {
+      test("a prompt that the window does not hold", () => {
+        const { prompt } = tiny.expected.generate.base_long_prompt;
+        expect(prompt.length).toBeGreaterThan(tiny.config.slidingWindow!.length);
+      });
+    }
 
     test("prompts of different lengths in one batch, padded on the left", async () => {
       const { prompts, mask, new_tokens: wanted } = tiny.expected.generate.base_left_padded_batch;
