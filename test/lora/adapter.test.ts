@@ -116,7 +116,7 @@ describe("an adapter", () => {
         for (let r = 0; r < rank; r++) sum += b[row * rank + r]! * a[r * inFeatures + column]!;
         return w + scale * sum;
       });
-      const wanted = tiny.loraTensors("qv").tensor(`merged/${path}.weight`).data;
+      const wanted = tiny.lora("qv").tensor(`merged/${path}.weight`).data;
       expect(relativeError(merged, wanted)).toBeLessThan(1e-6);
     }
   });

@@ -31,6 +31,7 @@ export function referenceGemma(folder: string) {
 
   return {
     config,
+    modules,
     weights,
     truth,
     expected,
