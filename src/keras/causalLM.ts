@@ -1,12 +1,11 @@
 import type { Engine } from "../engines/engine.js";
 import { onnxEngine } from "../engines/onnx/engine.js";
 import { FacetError } from "../errors.js";
-import { generateTokens } from "../generation/generate.js";
 import type { Sampler } from "../generation/samplers.js";
 import { type OpenModel, openModel } from "../hub/openModel.js";
 import { renderSummary, summarize } from "../recipes/summary.js";
 import { openSession, type Session } from "../runtime/session.js";
-import { generateTexts, stopIds, streamText } from "../runtime/text.js";
+import { generateIds, generateTexts, stopIds, streamText } from "../runtime/text.js";
 import type { Optimizer } from "../training/optimizers.js";
 import { GemmaBackbone } from "./backbone.js";
 import { type FitOptions, fitAdapter, type History } from "./fit.js";
@@ -177,11 +176,10 @@ export class GemmaCausalLM {
     checkIds(rows, config.vocabularySize, "generate");
     const maxLength = options.maxLength ?? Math.min(1024, config.maxPositions);
     const stops = options.stopTokenIds ?? (tokenizer ? stopIds(tokenizer) : []);
-    const decoder = await this.#open().decoder(maxLength);
     const results = rows.map((row) => (options.stripPrompt ? [] : [...row]));
     const { sampler } = this.#compiled;
     const settings = { ...options, maxLength, sampler, stopIds: stops };
-    for await (const ids of generateTokens(decoder, rows, settings)) {
+    for await (const ids of generateIds(this.#open(), rows, settings)) {
       ids.forEach((id, row) => {
         if (id !== undefined) results[row]!.push(id);
       });

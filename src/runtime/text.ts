@@ -77,7 +77,8 @@ export async function* streamText(
   if (rest !== "") yield rest;
 }
 
-async function* generateIds(
+/** Continues rows of token ids; yields, at each step, the new id of each row (see `generateTokens`). */
+export async function* generateIds(
   session: Session,
   rows: readonly (readonly number[])[],
   options: TextOptions & { stopIds: readonly number[] },

@@ -296,6 +296,16 @@ describe("what cannot be done is said", () => {
     await lm.close();
   });
 
+  test("token ids that the model was not made for", async () => {
+    const lm = await GemmaCausalLM.fromPreset(tinyModelFolder());
+    const long = new Array<number>(257).fill(45);
+    await expect(lm.generate([long, [2, 45]], { maxLength: 8 })).rejects.toThrow(
+      /257 tokens; .* takes at most 256/,
+    );
+    await expect(lm.generate([[2, -1]], { maxLength: 8 })).rejects.toThrow(/-1 is no token id/);
+    await lm.close();
+  });
+
   test("a preset that is not known, or not on this machine", async () => {
     await expect(GemmaCausalLM.fromPreset("gemma_2b_e")).rejects.toThrow(
       /Did you mean "gemma_2b_en"/,
