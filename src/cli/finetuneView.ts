@@ -1,7 +1,8 @@
 import { relative } from "node:path";
+import { readStrictJson } from "../formats/strictJson.js";
 import type { FinetuneHooks } from "../recipes/finetune.js";
 import type { FinetuneEvent, FinetuneResult } from "../recipes/finetuneEvents.js";
-import { readJson, runPaths } from "../recipes/runFolder.js";
+import { runPaths } from "../recipes/runFolder.js";
 import { byteSize } from "../recipes/summary.js";
 import { availableMemory } from "../runtime/memory.js";
 import type { Evaluation } from "../training/evaluate.js";
@@ -119,7 +120,7 @@ function printResult(result: FinetuneResult): void {
   if (result.status === "finished") lines.push(["Report", shown(paths.report)]);
   print(facts(lines, width));
   if (result.status === "finished") {
-    const { config } = readJson(paths.run) as { config: { model: string } };
+    const { config } = readStrictJson(paths.run) as { config: { model: string } };
     print(`\nNext: npx facet chat --model ${shown(config.model)} --adapter ${shown(run)}`);
   }
 }

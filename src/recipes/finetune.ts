@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
+import { readStrictJson } from "../formats/strictJson.js";
 import type { Adapter } from "../lora/adapter.js";
 import { dropoutSeeds } from "../runtime/dropoutSeeds.js";
 import { planMemory, refuseTooLarge } from "../runtime/memory.js";
@@ -19,7 +20,6 @@ import { describeRun, type Prepared, prepare, withAbsolutePaths } from "./prepar
 import {
   createRunFolder,
   discardIfUnstarted,
-  readJson,
   reopenRunFolder,
   runPaths,
   writeJson,
@@ -58,7 +58,7 @@ export async function resumeFinetune(
   if (existsSync(runPaths(folder).report)) {
     throw new FacetError(`The run in ${folder} is finished; there is nothing to resume.`);
   }
-  const saved = readJson(runPaths(folder).run) as { config: unknown; digests: unknown };
+  const saved = readStrictJson(runPaths(folder).run) as { config: unknown; digests: unknown };
   const prepared = await prepare(validated(finetuneSchema, saved.config, "finetune"));
   const { digests } = await describeRun(prepared);
   if (JSON.stringify(digests) !== JSON.stringify(saved.digests)) {

@@ -6,6 +6,7 @@ import { allocateParameters, type Parameters, views } from "../engines/parameter
 import { FacetError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "../formats/atomicFile.js";
 import { readFloat32, writeSafetensors } from "../formats/safetensors.js";
+import { readStrictJson } from "../formats/strictJson.js";
 import { fromAnywhere, openModel } from "../hub/openModel.js";
 import {
   type GemmaConfig,
@@ -32,7 +33,6 @@ import {
   discardIfUnstarted,
   fileDigests,
   forgetLaterSteps,
-  readJson,
   readJsonLines,
   reopenRunFolder,
   runPaths,
@@ -95,7 +95,7 @@ export async function resumePretrain(
   hooks: PretrainHooks = {},
 ): Promise<PretrainResult> {
   const folder = reopenRunFolder(run);
-  const saved = readJson(runPaths(folder).run) as { config: unknown; digests: unknown };
+  const saved = readStrictJson(runPaths(folder).run) as { config: unknown; digests: unknown };
   const config = validated(pretrainSchema, saved.config, "pretrain");
   if (JSON.stringify(await inputDigests(config)) !== JSON.stringify(saved.digests)) {
     throw new FacetError(

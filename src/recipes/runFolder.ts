@@ -1,18 +1,10 @@
-import { createHash } from "node:crypto";
-import {
-  appendFileSync,
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-} from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, platform } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { fileDigest } from "../data/digest.js";
 import { FacetError } from "../errors.js";
 import { cleanTemporaries, writeFileAtomic } from "../formats/atomicFile.js";
-import { parseStrictJson } from "../formats/strictJson.js";
 import { latestCheckpoint } from "../training/checkpoints.js";
 
 /** The places inside a run folder. */
@@ -63,9 +55,6 @@ export function writeJson(path: string, value: unknown): void {
   writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-export const readJson = (path: string): unknown =>
-  parseStrictJson(readFileSync(path, "utf8"), path);
-
 /** Adds a line to a JSON Lines file. Throws a FacetError when it cannot be written. */
 export function appendJsonLine(path: string, value: unknown): void {
   try {
@@ -108,14 +97,12 @@ export function versions(): Record<string, string> {
   };
 }
 
-/** sha256 of each file of a model, by name. */
+/** sha256 of each file, by its name, or by its path where another file has that name. */
 export async function fileDigests(paths: Iterable<string>): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
   for (const path of new Set(paths)) {
-    const hash = createHash("sha256");
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }))
-      hash.update(chunk);
-    digests[basename(path)] = hash.digest("hex");
+    const name = basename(path);
+    digests[name in digests ? path : name] = await fileDigest(path);
   }
   return digests;
 }

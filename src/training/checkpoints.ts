@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Parameters, Slot } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
 import { writeFolderAtomic } from "../formats/atomicFile.js";
 import { readFloat32, readSafetensorsHeader, writeSafetensors } from "../formats/safetensors.js";
+import { readStrictJson } from "../formats/strictJson.js";
 import type { LoopState } from "./loop.js";
 import type { Optimizer } from "./optimizers.js";
 
@@ -93,7 +94,7 @@ export function loadCheckpoint(
   optimizer: Optimizer,
 ): LoopState {
   const path = join(checkpoint, files.state);
-  const parsed = stateSchema.safeParse(readJson(path));
+  const parsed = stateSchema.safeParse(readStrictJson(path));
   if (!parsed.success) throw new FacetError(`${path}: ${z.prettifyError(parsed.error)}`);
   const state = parsed.data;
   if (state.optimizer.name !== optimizer.name) {
@@ -110,14 +111,6 @@ export function loadCheckpoint(
   for (const { buffer, offset, data } of restored) buffer.set(data, offset);
   optimizer.step = state.optimizer.step;
   return state.loop;
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new FacetError(`Cannot read the checkpoint's ${path}: ${(error as Error).message}`);
-  }
 }
 
 function tensors(slots: readonly Slot[], buffer: Float32Array, prefix = "") {
