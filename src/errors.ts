@@ -12,7 +12,9 @@ export class FacetError extends Error {
 export function unknownName(kind: string, name: string, known: Iterable<string>): FacetError {
   const names = [...known];
   const nearest = names.length > 0 ? closest(name, names) : undefined;
-  const near = nearest !== undefined && distance(name, nearest) <= Math.max(2, name.length / 3);
+  const isNear = (other: string) =>
+    other.startsWith(name) || distance(name, other) <= Math.max(2, name.length / 3);
+  const near = nearest !== undefined && isNear(nearest);
   const hint = near ? ` Did you mean "${nearest}"?` : "";
   return new FacetError(`Unknown ${kind} "${name}".${hint} Known: ${names.join(", ")}.`);
 }
