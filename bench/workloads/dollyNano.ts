@@ -49,7 +49,7 @@ export interface DollySample extends TrainingSample {
 
 /** One epoch over the first no-context Dolly rows, batch 1, tutorial template, from a new adapter. */
 export async function openDolly(options: DollyOptions): Promise<() => Promise<DollySample>> {
-  const model = openModel(options.model);
+  const model = await openModel(options.model);
   const tokenizer = requireTokenizer(model);
   const { padId } = tokenizer;
   const rows = filterRows(readRows(options.data), ["no-context"]);

@@ -43,7 +43,7 @@ export interface Gemma2bSample extends TrainingSample {
  * row a step; then, with the training program closed, greedy generation with the adapter.
  */
 export async function openGemma2b(options: Gemma2bOptions): Promise<() => Promise<Gemma2bSample>> {
-  const model = openModel(options.folder);
+  const model = await openModel(options.folder);
   const tokenizer = requireTokenizer(model);
   const rows = filterRows(readRows(options.data), ["no-context"]).slice(0, 1000);
   const template = chooseTemplate("tutorial", rows);

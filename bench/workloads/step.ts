@@ -42,7 +42,7 @@ export interface StepOptions {
 
 /** One optimizer step on one row of random ids, every one of which has a target. */
 export async function openStep(options: StepOptions): Promise<() => Promise<TrainingSample>> {
-  const model = openModel(options.folder);
+  const model = await openModel(options.folder);
   const { length, threads, prepack: prepackWeights } = options;
   const { parameters, ...adapter } = createAdapter(stepLora, gemmaModules(model.config), 0);
   const clock = timedEngine(onnxEngine({ threads, prepackWeights }));

@@ -49,7 +49,7 @@ export const inspectCommand = (): Command =>
       ],
     },
     async (options, json) => {
-      const tokenizer = openTokenizer(options);
+      const tokenizer = await openTokenizer(options);
       const all = readRows(options.data);
       const passing = filterRows(all, options.filter);
       const rows = passing.slice(0, options.limit);
@@ -83,16 +83,16 @@ interface Seen {
   };
 }
 
-function openTokenizer(options: {
+async function openTokenizer(options: {
   model?: string | undefined;
   tokenizer?: string | undefined;
-}): Tokenizer {
+}): Promise<Tokenizer> {
   if ((options.model === undefined) === (options.tokenizer === undefined)) {
     throw new FacetError("Give either --model or --tokenizer: rows are shown as its tokens.");
   }
   return options.tokenizer !== undefined
     ? loadSentencePiece(options.tokenizer)
-    : requireTokenizer(openModel(options.model!));
+    : requireTokenizer(await openModel(options.model!));
 }
 
 /** The example at a line. Throws a FacetError that says why there is none. */

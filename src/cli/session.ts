@@ -17,7 +17,7 @@ export const sessionSchema = z.strictObject({
 });
 
 export async function openModelSession(options: z.output<typeof sessionSchema>): Promise<Session> {
-  const model = openModel(options.model);
+  const model = await openModel(options.model);
   const adapter =
     options.adapter === undefined
       ? undefined

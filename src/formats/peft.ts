@@ -2,30 +2,14 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { FacetError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "./atomicFile.js";
+import type { LoraMatrices } from "./loraMatrices.js";
 import { loraScale, type PeftConfig, rankAndScale, readPeftConfig } from "./peftConfig.js";
-import {
-  readFloat32,
-  readSafetensorsHeader,
-  type TensorInfo,
-  type TensorToWrite,
-  writeSafetensors,
-} from "./safetensors.js";
+import { readFloat32, readSafetensorsHeader, type TensorInfo } from "./safetensors.js";
+import { type TensorToWrite, writeSafetensors } from "./safetensorsWriting.js";
 
 const CONFIG = "adapter_config.json";
 const WEIGHTS = "adapter_model.safetensors";
 const PREFIX = "base_model.model.";
-
-/** The adapter of one linear layer, y = x·Wᵀ + scale·(x·Aᵀ)·Bᵀ, so ΔW = scale·B·A. */
-export interface LoraMatrices {
-  /** [rank, inFeatures], row-major. */
-  readonly a: Float32Array;
-  /** [outFeatures, rank], row-major. */
-  readonly b: Float32Array;
-  readonly rank: number;
-  readonly inFeatures: number;
-  readonly outFeatures: number;
-  readonly scale: number;
-}
 
 /**
  * Reads a PEFT LoRA folder. The keys of `matrices` are module paths in the base model, such as

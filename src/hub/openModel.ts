@@ -41,7 +41,7 @@ export function describeModel(nameOrFolder: string): { name: string; config: Gem
  * Opens a preset or a folder as Hugging Face lays it out: config.json, model.safetensors or its
  * shards, tokenizer.model. Throws a FacetError for anything missing, unknown or of the wrong shape.
  */
-export function openModel(nameOrFolder: string): OpenModel {
+export async function openModel(nameOrFolder: string): Promise<OpenModel> {
   const isPreset = Object.hasOwn(presets, nameOrFolder);
   const folder = isPreset ? presetFolder(nameOrFolder) : modelFolder(nameOrFolder);
   const config = readGemmaConfig(folder);

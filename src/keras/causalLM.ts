@@ -59,7 +59,7 @@ export class GemmaCausalLM {
     preset: string,
     { engine = onnxEngine() }: { engine?: Engine } = {},
   ): Promise<GemmaCausalLM> {
-    return new GemmaCausalLM(openModel(preset), engine);
+    return new GemmaCausalLM(await openModel(preset), engine);
   }
 
   get name(): string {

@@ -1,6 +1,6 @@
 import { views } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
-import type { LoraMatrices } from "../formats/peft.js";
+import type { LoraMatrices } from "../formats/loraMatrices.js";
 import type { LinearModule } from "../nn/linear.js";
 import { type Adapter, emptyAdapter } from "./adapter.js";
 import { type LoraConfig, loraScale } from "./config.js";

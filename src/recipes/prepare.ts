@@ -19,7 +19,7 @@ export interface Prepared {
 
 /** Opens the model, makes the adapter and reads the data. Throws a FacetError for what cannot be. */
 export async function prepare(config: FinetuneConfig): Promise<Prepared> {
-  const model = openModel(config.model);
+  const model = await openModel(config.model);
   const tokenizer = requireTokenizer(model);
   if (config.sequenceLength > model.config.maxPositions) {
     throw new FacetError(

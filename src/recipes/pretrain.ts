@@ -5,7 +5,8 @@ import type { Engine } from "../engines/engine.js";
 import { allocateParameters, type Parameters, views } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "../formats/atomicFile.js";
-import { readFloat32, writeSafetensors } from "../formats/safetensors.js";
+import { readFloat32 } from "../formats/safetensors.js";
+import { writeSafetensors } from "../formats/safetensorsWriting.js";
 import { readStrictJson } from "../formats/strictJson.js";
 import { fromAnywhere, openModel } from "../hub/openModel.js";
 import {
@@ -143,7 +144,7 @@ async function execute(
   const source = windowSource(corpus, config);
   const parameters = allocateParameters(gemmaWeightSpecs(shape));
   const values = views(parameters.slots, parameters.values);
-  for (const [name, data] of startingWeights(config, shape)) values[name]!.data.set(data);
+  for (const [name, data] of await startingWeights(config, shape)) values[name]!.data.set(data);
   onEvent({
     kind: "corpus",
     tokens: corpus.train.tokens.length,
@@ -215,9 +216,12 @@ async function execute(
   };
 }
 
-function startingWeights(config: PretrainConfig, shape: GemmaConfig): Map<string, Float32Array> {
+async function startingWeights(
+  config: PretrainConfig,
+  shape: GemmaConfig,
+): Promise<Map<string, Float32Array>> {
   if (config.from === undefined) return initialWeights(shape, config.seed);
-  const model = openModel(config.from);
+  const model = await openModel(config.from);
   if (JSON.stringify(model.config) !== JSON.stringify(shape)) {
     throw new FacetError(`${config.from} has another shape than ${config.config}.`);
   }

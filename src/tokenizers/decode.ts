@@ -1,9 +1,9 @@
 import { FacetError } from "../errors.js";
 import { decodeBytes } from "./byteRuns.js";
-import { byteOfPiece, type Model, Type } from "./modelFile.js";
+import { byteOfPiece, type TokenizerModel, Type } from "./tokenizerModel.js";
 
 /** The text of the ids, as SentencePieceProcessor::Decode has it. Throws a FacetError for an id outside the vocabulary. */
-export function decode(model: Model, ids: Iterable<number>): string {
+export function decode(model: TokenizerModel, ids: Iterable<number>): string {
   const stripsStart = model.addDummyPrefix || model.removeExtraWhitespaces;
   let text = "";
   let atStart = stripsStart;
@@ -36,7 +36,7 @@ export function decode(model: Model, ids: Iterable<number>): string {
 }
 
 /** The piece of an id. Throws a FacetError for an id outside the vocabulary. */
-export function pieceOf(model: Model, id: number): string {
+export function pieceOf(model: TokenizerModel, id: number): string {
   const piece = model.pieces[id];
   if (piece === undefined) {
     throw new FacetError(

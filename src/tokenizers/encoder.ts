@@ -1,7 +1,7 @@
 import { Merger, ranksOf } from "./merge.js";
-import { type Model, Type } from "./modelFile.js";
 import { extendHash } from "./pieceTable.js";
 import { SegmentCache } from "./segmentCache.js";
+import { type TokenizerModel, Type } from "./tokenizerModel.js";
 import { isMarker, UserPieces } from "./userPieces.js";
 import { normalize, SPACE_SYMBOL } from "./whitespace.js";
 
@@ -15,7 +15,7 @@ const PAIR_BITS = 22;
  * and the ids of a short segment can be remembered.
  */
 export class Encoder {
-  readonly #model: Model;
+  readonly #model: TokenizerModel;
   readonly #merger: Merger;
   readonly #cache = new SegmentCache();
   readonly #all: UserPieces;
@@ -27,7 +27,7 @@ export class Encoder {
   #units = new Uint16Array(SCRATCH);
   #hashes = new Int32Array(SCRATCH + 1);
 
-  constructor(model: Model) {
+  constructor(model: TokenizerModel) {
     this.#model = model;
     this.#space = model.escapeWhitespaces ? SPACE_SYMBOL : 0x20;
     const user = [...model.pieces.entries()].filter(

@@ -4,12 +4,16 @@ import { decode, pieceOf } from "./decode.js";
 import { Encoder } from "./encoder.js";
 import { readModel } from "./modelFile.js";
 import type { Tokenizer } from "./tokenizer.js";
+import type { TokenizerModel } from "./tokenizerModel.js";
 
 /**
  * Reads a `tokenizer.model` (Keras presets: `vocabulary.spm`).
  * Throws a FacetError when it cannot be read, is damaged, or is of a kind that Facet does not implement.
  */
-export function loadSentencePiece(path: string): Tokenizer {
+export const loadSentencePiece = (path: string): Tokenizer => tokenizerOf(readSentencePiece(path));
+
+/** As `loadSentencePiece`, as data. */
+export function readSentencePiece(path: string): TokenizerModel {
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(path);
@@ -17,12 +21,15 @@ export function loadSentencePiece(path: string): Tokenizer {
     const reason = error instanceof Error ? error.message : String(error);
     throw new FacetError(`Cannot read the tokenizer ${path}: ${reason}.`);
   }
-  return sentencePieceFromBytes(bytes, path);
+  return readModel(bytes, path);
 }
 
 /** As `loadSentencePiece`, from the file's bytes; `source` names them in error messages. */
-export function sentencePieceFromBytes(bytes: Uint8Array, source: string): Tokenizer {
-  const model = readModel(bytes, source);
+export const sentencePieceFromBytes = (bytes: Uint8Array, source: string): Tokenizer =>
+  tokenizerOf(readModel(bytes, source));
+
+/** The tokenizer that data describe. */
+export function tokenizerOf(model: TokenizerModel): Tokenizer {
   const encoder = new Encoder(model);
   return {
     vocabularySize: model.pieces.length,

@@ -1,6 +1,6 @@
 import { settledBytes } from "./byteRuns.js";
-import { byteOfPiece } from "./modelFile.js";
 import type { Tokenizer } from "./tokenizer.js";
+import { byteOfPiece } from "./tokenizerModel.js";
 
 /** Decodes ids as they are generated. All that is returned, joined, equals `decode` of all ids. */
 export interface StreamDecoder {

@@ -2,11 +2,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { onnxEngine } from "../../src/engines/onnx/engine.js";
 import { allocateParameters, views } from "../../src/engines/parameters.js";
-import {
-  readFloat32,
-  readSafetensorsHeader,
-  writeSafetensors,
-} from "../../src/formats/safetensors.js";
+import { readFloat32, readSafetensorsHeader } from "../../src/formats/safetensors.js";
+import { writeSafetensors } from "../../src/formats/safetensorsWriting.js";
 import { frozenWeights, trainableWeights } from "../../src/models/gemma/model.js";
 import { type GemmaGraph, trainingProgram } from "../../src/models/gemma/programs.js";
 import { batchInputs } from "../../src/training/gradient.js";

@@ -2,7 +2,8 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:
 import { describe, expect, it } from "vitest";
 import { FacetError } from "../../src/errors.js";
 import { openCheckpoint } from "../../src/formats/checkpoint.js";
-import { readFloat32, writeSafetensors } from "../../src/formats/safetensors.js";
+import { readFloat32 } from "../../src/formats/safetensors.js";
+import { writeSafetensors } from "../../src/formats/safetensorsWriting.js";
 import { temporaryFolder } from "./temporaryFolder.js";
 
 const at = temporaryFolder();

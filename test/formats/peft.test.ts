@@ -2,13 +2,8 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { FacetError } from "../../src/errors.js";
 import { readPeftAdapter } from "../../src/formats/peft.js";
-import {
-  readFloat32,
-  readSafetensorsHeader,
-  readTensor,
-  type TensorToWrite,
-  writeSafetensors,
-} from "../../src/formats/safetensors.js";
+import { readFloat32, readSafetensorsHeader, readTensor } from "../../src/formats/safetensors.js";
+import { type TensorToWrite, writeSafetensors } from "../../src/formats/safetensorsWriting.js";
 import { temporaryFolder } from "./temporaryFolder.js";
 
 const at = temporaryFolder();

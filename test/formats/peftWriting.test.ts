@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type LoraMatrices, readPeftAdapter, writePeftAdapter } from "../../src/formats/peft.js";
+import type { LoraMatrices } from "../../src/formats/loraMatrices.js";
+import { readPeftAdapter, writePeftAdapter } from "../../src/formats/peft.js";
 import { temporaryFolder } from "./temporaryFolder.js";
 
 const at = temporaryFolder();

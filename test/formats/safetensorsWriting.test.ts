@@ -6,9 +6,8 @@ import {
   readSafetensorsHeader,
   readTensor,
   type SafetensorsDType,
-  type TensorToWrite,
-  writeSafetensors,
 } from "../../src/formats/safetensors.js";
+import { type TensorToWrite, writeSafetensors } from "../../src/formats/safetensorsWriting.js";
 import { temporaryFolder } from "./temporaryFolder.js";
 
 const at = temporaryFolder();

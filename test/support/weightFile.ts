@@ -1,10 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  readSafetensorsHeader,
-  type SafetensorsDType,
-  writeSafetensors,
-} from "../../src/formats/safetensors.js";
+import { readSafetensorsHeader, type SafetensorsDType } from "../../src/formats/safetensors.js";
+import { writeSafetensors } from "../../src/formats/safetensorsWriting.js";
 import type { Tensor } from "../../src/graph/index.js";
 import { frozenWeights } from "../../src/models/gemma/model.js";
 

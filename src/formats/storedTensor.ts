@@ -1,0 +1,23 @@
+/** A tensor in some file, whatever its format: nothing of it is read until it is asked for. */
+export interface StoredTensor {
+  /** Sizes of the axes; the last one varies fastest. */
+  readonly shape: readonly number[];
+  /** The narrowest of these types that holds every value exactly. */
+  readonly dtype: "F32" | "F16" | "BF16";
+  /**
+   * All values as float32, row-major, in pieces of whole rows (the last axis), so that a large
+   * tensor need never exist at once. A piece is the receiver's to change.
+   */
+  read(): Iterable<Float32Array>;
+}
+
+/** All values of a tensor at once. */
+export function readWhole({ shape, read }: StoredTensor): Float32Array<ArrayBuffer> {
+  const whole = new Float32Array(shape.reduce((product, size) => product * size, 1));
+  let end = 0;
+  for (const piece of read()) {
+    whole.set(piece, end);
+    end += piece.length;
+  }
+  return whole;
+}
