@@ -1,5 +1,5 @@
 import { promptIds } from "../data/encode.js";
-import { chooseTemplate, parseTemplate } from "../data/templates.js";
+import { namedTemplate } from "../data/templates.js";
 import type { OpenModel } from "../hub/openModel.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { type ChatMessage, renderChat } from "../tokenizers/chatTemplate.js";
@@ -25,9 +25,7 @@ export function chatPrompt(model: OpenModel, template: string): ChatPrompt {
     ids([], "");
     return { remembers: true, ids };
   }
-  const fields = { instruction: "", response: "" };
-  const row = { file: "chat", line: 1, fields, nonText: {} };
-  const chosen = template.includes("{") ? parseTemplate(template) : chooseTemplate(template, [row]);
+  const chosen = namedTemplate(template);
   return {
     remembers: false,
     ids: (_, message) =>

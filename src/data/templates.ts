@@ -65,19 +65,20 @@ const templateNames: readonly string[] = Object.keys(BUILT_IN);
  */
 export function chooseTemplate(spec: string | undefined, rows: readonly Row[]): Template {
   if (spec?.includes("{")) return requireFields(parseTemplate(spec), rows);
-  if (spec !== undefined && !Object.hasOwn(BUILT_IN, spec)) {
-    throw unknownName("template", spec, [...templateNames, "or text with {field} placeholders"]);
-  }
+  if (spec !== undefined) requireName(spec);
   const format = rowFormat(rows);
-  const name = spec ?? DEFAULTS[format];
-  const { sources, trim } = BUILT_IN[name]!;
-  const source = sources[format];
-  if (source === undefined) {
-    throw new FacetError(
-      `The template "${name}" has no form for ${format} rows. Use "${DEFAULTS[format]}", or write one with {field} placeholders.`,
-    );
-  }
-  return { ...parseTemplate(source), name, trim };
+  return builtIn(spec ?? DEFAULTS[format], format);
+}
+
+/**
+ * The template that `spec` names or is, where there are no rows. Of a built-in's forms, which differ in the names of
+ * their fields, it is the one for prompts with completions.
+ * Throws a FacetError for an unknown name and a malformed source.
+ */
+export function namedTemplate(spec: string): Template {
+  if (spec.includes("{")) return parseTemplate(spec);
+  requireName(spec);
+  return builtIn(spec, "prompt-completion");
 }
 
 /**
@@ -158,6 +159,22 @@ function badBrace(source: string, index: number, what: string): FacetError {
   return new FacetError(
     `The template "${source}" has ${what} at character ${index + 1}. A placeholder is {field}; a literal brace is doubled.`,
   );
+}
+
+function requireName(name: string): void {
+  if (Object.hasOwn(BUILT_IN, name)) return;
+  throw unknownName("template", name, [...templateNames, "or text with {field} placeholders"]);
+}
+
+function builtIn(name: string, format: RowFormat): Template {
+  const { sources, trim } = BUILT_IN[name]!;
+  const source = sources[format];
+  if (source === undefined) {
+    throw new FacetError(
+      `The template "${name}" has no form for ${format} rows. Use "${DEFAULTS[format]}", or write one with {field} placeholders.`,
+    );
+  }
+  return { ...parseTemplate(source), name, trim };
 }
 
 function requireFields(template: Template, rows: readonly Row[]): Template {
