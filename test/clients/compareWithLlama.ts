@@ -1,6 +1,5 @@
 import type { OpenModel } from "../../src/hub/openModel.js";
-import { loadAdapter } from "../../src/lora/loadAdapter.js";
-import { gemmaModules } from "../../src/models/gemma/weights.js";
+import type { Adapter } from "../../src/lora/adapter.js";
 import { openSession } from "../../src/runtime/session.js";
 import { withHalfGelu } from "../support/halfGelu.js";
 import { logProbabilities } from "../support/logProbabilities.js";
@@ -24,10 +23,10 @@ export async function compareWithLlama(options: {
   readonly gguf: string;
   readonly ggufAdapter?: string;
   readonly model: OpenModel;
-  readonly adapter?: string;
+  readonly adapter?: Adapter;
   readonly prompt: readonly number[];
 }): Promise<Comparison> {
-  const { gguf, ggufAdapter, model, prompt } = options;
+  const { gguf, ggufAdapter, model, adapter, prompt } = options;
   const { sequences } = await askLlama({
     model: gguf,
     prompts: [prompt],
@@ -36,10 +35,8 @@ export async function compareWithLlama(options: {
   });
   const { tokens, logProbabilities: theirs } = sequences[0]!;
   const ids = [...prompt, ...tokens];
-  const adapter =
-    options.adapter && (await loadAdapter(options.adapter, gemmaModules(model.config)));
   const judge = async () => {
-    const session = openSession(model, engine, adapter || undefined);
+    const session = openSession(model, engine, adapter);
     const rows = await logProbabilities(session, ids.slice(0, -1));
     await session.close();
     return rows;
