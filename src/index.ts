@@ -1,5 +1,6 @@
 /** Facet's public API. The Keras-like names mirror keras_hub and keras.optimizers in camelCase. */
 
+export { loadAdapter } from "./adapters/loadAdapter.js";
 export type { Engine, Executable, HostTensor } from "./engines/engine.js";
 export { type OnnxEngineOptions, onnxEngine } from "./engines/onnx/engine.js";
 export { FacetError } from "./errors.js";
@@ -22,7 +23,6 @@ export { AdamW } from "./keras/optimizers.js";
 export { GemmaCausalLMPreprocessor } from "./keras/preprocessor.js";
 export type { ScoreOptions, Scores } from "./keras/score.js";
 export { type Adapter, createAdapter } from "./lora/adapter.js";
-export { loadAdapter } from "./lora/loadAdapter.js";
 export { gemmaModules } from "./models/gemma/weights.js";
 export {
   type FinetuneHooks,

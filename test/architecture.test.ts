@@ -18,7 +18,7 @@ const mayImport: Record<string, readonly string[]> = {
   models: ["graph", "nn", "formats"],
   lora: ["graph", "nn", "engines", "formats"],
   checkpoints: ["formats", "models", "tokenizers", "lora", "nn"],
-  adapters: ["formats", "models", "tokenizers", "lora", "nn"],
+  adapters: ["formats", "models", "tokenizers", "lora", "nn", "engines"],
   training: ["engines", "data", "formats"],
   hub: ["formats", "models", "tokenizers", "checkpoints"],
   runtime: [

@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { loadAdapter } from "../adapters/loadAdapter.js";
 import { openModel } from "../hub/openModel.js";
-import { loadAdapter } from "../lora/loadAdapter.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { openSession, type Session } from "../runtime/session.js";

@@ -1,9 +1,9 @@
+import { loadAdapter } from "../adapters/loadAdapter.js";
 import { FacetError, unknownName } from "../errors.js";
 import { readPeftAdapter } from "../formats/peft.js";
 import type { OpenModel } from "../hub/openModel.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
 import type { LoraLayout } from "../lora/config.js";
-import { loadAdapter } from "../lora/loadAdapter.js";
 import { fromPeft } from "../lora/peft.js";
 import { parameterCount } from "../models/gemma/model.js";
 import { gemmaModules, type Target } from "../models/gemma/weights.js";

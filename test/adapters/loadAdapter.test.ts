@@ -1,9 +1,9 @@
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { loadAdapter } from "../../src/adapters/loadAdapter.js";
 import { views } from "../../src/engines/parameters.js";
 import { FacetError } from "../../src/errors.js";
-import { loadAdapter } from "../../src/lora/loadAdapter.js";
 import { kerasAdapter } from "../support/kerasFit.js";
 import { fixture, temporaryFolder } from "../support/modelFolder.js";
 import * as tiny from "../support/tinyGemma.js";

@@ -4,27 +4,31 @@ import { views } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
 import { gemmaLoraIndex, type KerasLoraLayer, readKerasLora } from "../formats/kerasLora.js";
 import { readPeftAdapter } from "../formats/peft.js";
+import { type Adapter, emptyAdapter } from "../lora/adapter.js";
+import { defaultTargets } from "../lora/config.js";
+import { adapterFromPeft } from "../lora/peft.js";
+import { variableName } from "../lora/variables.js";
 import type { LinearModule } from "../nn/linear.js";
-import { type Adapter, emptyAdapter } from "./adapter.js";
-import { defaultTargets } from "./config.js";
-import { adapterFromPeft } from "./peft.js";
-import { variableName } from "./variables.js";
+import { readGgufAdapter } from "./gguf.js";
 
 /**
- * Loads an adapter for a model with these modules: a PEFT folder, a run folder (its `adapter/`), or
- * a Keras `.lora.h5` file. Throws a FacetError when it is none of these or does not fit the model.
+ * Loads an adapter for a model with these modules: a PEFT folder, a run folder (its `adapter/`), a
+ * Keras `.lora.h5` file, or a GGUF adapter. Throws a FacetError when it is none of these or does not fit the model.
  */
 export async function loadAdapter(
   path: string,
   modules: readonly LinearModule[],
 ): Promise<Adapter> {
   if (path.endsWith(".h5")) return fromKeras(path, modules);
+  if (path.endsWith(".gguf")) {
+    return adapterFromPeft(readGgufAdapter(path).matrices, modules, path);
+  }
   const folder = [path, join(path, "adapter")].find((candidate) =>
     existsSync(join(candidate, "adapter_config.json")),
   );
   if (folder === undefined) {
     throw new FacetError(
-      `${path} is no adapter: neither a folder with adapter_config.json, nor a run folder, nor a .lora.h5 file.`,
+      `${path} is no adapter: neither a folder with adapter_config.json, nor a run folder, nor a .lora.h5 or .gguf file.`,
     );
   }
   return adapterFromPeft(readPeftAdapter(folder).matrices, modules, folder);
