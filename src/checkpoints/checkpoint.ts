@@ -16,4 +16,9 @@ export interface Checkpoint {
   readonly tokenizer: TokenizerModel | undefined;
   /** Jinja source of the chat template, where the files have one. */
   readonly chatTemplate: string | undefined;
+  /**
+   * Files of a Hugging Face folder that say how text goes in and out (tokenizer.json, generation_config.json
+   * and so on), by name: another such folder gets them as they are. Other formats do not have them.
+   */
+  readonly companions?: ReadonlyMap<string, string>;
 }
