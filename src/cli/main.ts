@@ -5,6 +5,7 @@ import { chatCommand } from "./chat.js";
 import { doctorCommand } from "./doctor.js";
 import { errorText } from "./errorText.js";
 import { evaluateCommand } from "./evaluate.js";
+import { exportCommand } from "./export.js";
 import { finetuneCommand } from "./finetune.js";
 import { generateCommand } from "./generate.js";
 import { inspectCommand } from "./inspect.js";
@@ -26,6 +27,7 @@ for (const command of [
   generateCommand(),
   chatCommand(),
   evaluateCommand(),
+  exportCommand(),
   inspectCommand(),
   summaryCommand(),
   pretrainCommand(),

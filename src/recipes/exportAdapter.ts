@@ -1,0 +1,179 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { writeGgufAdapter } from "../adapters/gguf.js";
+import { loadAdapter } from "../adapters/loadAdapter.js";
+import { readHuggingFace, writeHuggingFace } from "../checkpoints/huggingFace.js";
+import { mergeAdapter } from "../checkpoints/merge.js";
+import { modelCard } from "../checkpoints/modelCard.js";
+import type { Engine } from "../engines/engine.js";
+import { FacetError } from "../errors.js";
+import { readStrictJson } from "../formats/strictJson.js";
+import { type OpenModel, openModel } from "../hub/openModel.js";
+import type { Adapter } from "../lora/adapter.js";
+import { toPeft } from "../lora/peft.js";
+import { gemmaModules } from "../models/gemma/weights.js";
+import { openSession, type Session } from "../runtime/session.js";
+import { compareLogits, type Proof, promptLogits, proofPrompts } from "./proof.js";
+import { runPaths, versions } from "./runFolder.js";
+import { writeAdapter } from "./writeAdapter.js";
+
+const types = ["f32", "f16", "bf16"] as const;
+type OutType = (typeof types)[number];
+
+/** What an adapter can become. */
+export const exportSchema = z.strictObject({
+  adapter: z
+    .string()
+    .describe("adapter to export: PEFT folder, run folder, Keras .lora.h5 or GGUF file"),
+  model: z.string().optional().describe("base model (default: the one that the adapter names)"),
+  to: z
+    .enum(["peft", "gguf", "merged"])
+    .describe("PEFT folder, GGUF adapter for llama.cpp, or a whole model with the adapter merged"),
+  out: z.string().describe("file or folder to write; must not exist yet"),
+  outtype: z
+    .enum(types)
+    .optional()
+    .describe("type of the numbers (default: f32 for adapters, the base's own for a merged model)"),
+  verify: z
+    .boolean()
+    .default(true)
+    .describe("read the result back and compare its logits with the live model's"),
+});
+
+export type ExportOptions = z.output<typeof exportSchema>;
+
+export interface ExportResult {
+  readonly out: string;
+  readonly type: OutType;
+  /** Undefined when nothing was verified. */
+  readonly proof: Proof | undefined;
+}
+
+interface Job {
+  readonly out: string;
+  readonly base: OpenModel;
+  readonly adapter: Adapter;
+  readonly type: OutType;
+}
+
+/** How one kind of file is written, and opened again by the way that any user of it would take. */
+interface Target {
+  readonly types: readonly OutType[];
+  readonly defaultType: (base: OpenModel) => OutType;
+  write(job: Job): Promise<void>;
+  reopen(job: Job, engine: Engine): Promise<Session>;
+}
+
+const reopenAdapter: Target["reopen"] = async ({ out, base }, engine) =>
+  openSession(base, engine, await loadAdapter(out, gemmaModules(base.config)));
+
+const targets: Record<ExportOptions["to"], Target> = {
+  peft: {
+    types: ["f32"],
+    defaultType: () => "f32",
+    write: ({ out, adapter, base }) => writeAdapter(out, adapter, base),
+    reopen: reopenAdapter,
+  },
+  gguf: {
+    types: ["f32", "f16"],
+    defaultType: () => "f32",
+    async write({ out, adapter, base, type }) {
+      if (!out.endsWith(".gguf")) {
+        throw new FacetError(`--out ${out}: the name of a GGUF file ends in .gguf.`);
+      }
+      const { matrices } = toPeft(adapter);
+      const options = { family: base.config.family ?? "gemma", name: base.name } as const;
+      const type16 = type === "f16" ? "F16" : "F32";
+      writeGgufAdapter(out, { matrices, baseModel: base.name }, { ...options, type: type16 });
+    },
+    reopen: reopenAdapter,
+  },
+  merged: {
+    types,
+    defaultType: ({ weights }) => {
+      const [embedding] = weights.values();
+      return embedding!.dtype.toLowerCase() as OutType;
+    },
+    async write({ out, adapter, base, type }) {
+      const { rank, matrices } = toPeft(adapter);
+      const merged = mergeAdapter(readHuggingFace(base.folder), matrices);
+      const card = modelCard(
+        { ...merged, name: basename(out) },
+        {
+          base: base.name,
+          adapter: `rank ${rank} on ${[...new Set(adapter.modules.map((m) => m.target))].join(", ")}`,
+          dtype: type,
+          version: versions().facet!,
+        },
+      );
+      await writeHuggingFace(out, merged, { dtype: dtypes[type], card });
+    },
+    reopen: async ({ out }, engine) => openSession(await openModel(out), engine),
+  },
+};
+
+const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
+
+/** The largest difference tolerated, as a share of the logits' standard deviation. */
+const tolerances: Record<OutType, number> = { f32: 1e-4, f16: 2e-2, bf16: 0.15 };
+
+/**
+ * Writes an adapter, or the model with it merged, in another form, and reads it back: logits of fixed
+ * prompts must agree with the live model's. Throws a FacetError before anything is written when the
+ * adapter does not fit or the result exists already.
+ */
+export async function exportAdapter(options: ExportOptions, engine: Engine): Promise<ExportResult> {
+  const out = resolve(options.out);
+  if (existsSync(out)) {
+    throw new FacetError(`${out} exists already. Choose another --out, or remove it first.`);
+  }
+  const base = await openModel(options.model ?? baseModelOf(options.adapter));
+  const target = targets[options.to];
+  const type = options.outtype ?? target.defaultType(base);
+  if (!target.types.includes(type)) {
+    throw new FacetError(
+      `--to ${options.to} cannot be written as ${type}; it takes ${target.types.join(", ")}.`,
+    );
+  }
+  const adapter = await loadAdapter(options.adapter, gemmaModules(base.config));
+  const job: Job = { out, base, adapter, type };
+  mkdirSync(dirname(out), { recursive: true });
+  await target.write(job);
+  const proof = options.verify ? await prove(job, target, engine) : undefined;
+  return { out, type, proof };
+}
+
+async function prove(job: Job, target: Target, engine: Engine): Promise<Proof> {
+  const live = openSession(job.base, engine, job.adapter);
+  const prompts = proofPrompts(live);
+  const expected = await withSession(live, (session) => promptLogits(session, prompts));
+  const written = await target.reopen(job, engine);
+  const found = await withSession(written, (session) => promptLogits(session, prompts));
+  return compareLogits(expected, found, tolerances[job.type]);
+}
+
+async function withSession<T>(session: Session, use: (session: Session) => Promise<T>): Promise<T> {
+  try {
+    return await use(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** The model that a run or a PEFT folder says it was trained on. */
+function baseModelOf(adapter: string): string {
+  const run = [adapter, dirname(resolve(adapter))]
+    .map((folder) => runPaths(folder).run)
+    .find((path) => existsSync(path));
+  if (run !== undefined) {
+    const { config } = readStrictJson(run) as { config?: { model?: unknown } };
+    if (typeof config?.model === "string") return config.model;
+  }
+  const peft = join(adapter, "adapter_config.json");
+  if (existsSync(peft)) {
+    const { base_model_name_or_path: base } = readStrictJson(peft) as Record<string, unknown>;
+    if (typeof base === "string" && base !== "") return base;
+  }
+  throw new FacetError(`${adapter} does not say which model it belongs to. Give --model.`);
+}

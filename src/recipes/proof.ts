@@ -1,0 +1,95 @@
+import type { Session } from "../runtime/session.js";
+
+/** How far the logits of a written model lie from those of the live one. */
+export interface Proof {
+  /** max |written − live| over all logits of all positions of the fixed prompts. */
+  readonly largestDifference: number;
+  /** Standard deviation of the live logits, which the tolerance is a share of. */
+  readonly spread: number;
+  /** What the largest difference may be. */
+  readonly tolerance: number;
+  /** Positions compared. */
+  readonly positions: number;
+  readonly holds: boolean;
+}
+
+/** Everyday text, a list of numbers, code, and letters outside ASCII: pieces of every kind. */
+const prompts = [
+  "Instruction:\nWhat should I do on a trip to Europe?\n\nResponse:\n",
+  "1, 2, 3, 5, 8, 13: the next number is",
+  "def area(r):\n    return 3.14159 * r ** 2\n",
+  "Le café près de l’église fermait à 19 h 30.",
+];
+
+/** Longest prompt in tokens: a proof should not take longer than the export. */
+const maxTokens = 32;
+
+/** The same token ids for every model with that tokenizer; without one, ids spread over the vocabulary. */
+export function proofPrompts({ model }: Session): number[][] {
+  const { tokenizer, config } = model;
+  const rows = tokenizer
+    ? prompts.map((text) => [tokenizer.bosId, ...tokenizer.encode(text)])
+    : prompts.map((text, row) =>
+        Array.from(text, (_, i) => (i * 7919 + row * 104_729 + 2) % config.vocabularySize),
+      );
+  const longest = Math.min(maxTokens, config.maxPositions);
+  return rows.map((row) => row.slice(0, longest));
+}
+
+/** Logits of every position of every prompt, `[positions, vocabularySize]`. */
+export interface PromptLogits {
+  readonly values: readonly Float32Array[];
+  readonly vocabularySize: number;
+}
+
+/** Runs the prompts through a session, one after the other. */
+export async function promptLogits(
+  session: Session,
+  rows: readonly (readonly number[])[],
+): Promise<PromptLogits> {
+  const program = await session.logits(Math.max(...rows.map((row) => row.length)));
+  const values: Float32Array[] = [];
+  for (const row of rows) {
+    const shape = [1, row.length];
+    const places = Int32Array.from(row, (_, i) => i);
+    const outputs = await program.run({
+      ids: { data: Int32Array.from(row), shape },
+      positions: { data: places, shape },
+      rows: { data: places, shape: [row.length] },
+      ...session.parameters,
+    });
+    values.push(outputs.logits!.data as Float32Array);
+  }
+  return { values, vocabularySize: session.model.config.vocabularySize };
+}
+
+/**
+ * Compares the logits that both models have: some formats leave out rows of the embedding that no
+ * token uses. `share` of the live logits' standard deviation is tolerated.
+ */
+export function compareLogits(live: PromptLogits, written: PromptLogits, share: number): Proof {
+  const columns = Math.min(live.vocabularySize, written.vocabularySize);
+  let [largest, positions, sum, squares] = [0, 0, 0, 0];
+  live.values.forEach((logits, prompt) => {
+    const others = written.values[prompt]!;
+    const rows = logits.length / live.vocabularySize;
+    positions += rows;
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const value = logits[row * live.vocabularySize + column]!;
+        const other = others[row * written.vocabularySize + column]!;
+        const difference = Math.abs(value - other);
+        // A NaN must not pass as "no difference".
+        if (!(difference <= largest)) {
+          largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
+        }
+        sum += value;
+        squares += value * value;
+      }
+    }
+  });
+  const count = positions * columns;
+  const spread = Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2));
+  const tolerance = share * spread;
+  return { largestDifference: largest, spread, tolerance, positions, holds: largest <= tolerance };
+}
