@@ -10,9 +10,10 @@ import { adapterFromPeft } from "../lora/peft.js";
 import { variableName } from "../lora/variables.js";
 import type { LinearModule } from "../nn/linear.js";
 import { readGgufAdapter } from "./gguf.js";
+import { isMlxAdapter, readMlxAdapter } from "./mlx.js";
 
 /**
- * Loads an adapter for a model with these modules: a PEFT folder, a run folder (its `adapter/`), a
+ * Loads an adapter for a model with these modules: a PEFT or MLX folder, a run folder (its `adapter/`), a
  * Keras `.lora.h5` file, or a GGUF adapter. Throws a FacetError when it is none of these or does not fit the model.
  */
 export async function loadAdapter(
@@ -22,6 +23,9 @@ export async function loadAdapter(
   if (path.endsWith(".h5")) return fromKeras(path, modules);
   if (path.endsWith(".gguf")) {
     return adapterFromPeft(readGgufAdapter(path).matrices, modules, path);
+  }
+  if (isMlxAdapter(path)) {
+    return adapterFromPeft(readMlxAdapter(path).matrices, modules, path);
   }
   const folder = [path, join(path, "adapter")].find((candidate) =>
     existsSync(join(candidate, "adapter_config.json")),

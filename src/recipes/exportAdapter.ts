@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { writeGgufAdapter } from "../adapters/gguf.js";
 import { loadAdapter } from "../adapters/loadAdapter.js";
+import { writeMlxAdapter } from "../adapters/mlx.js";
 import { readHuggingFace, writeHuggingFace } from "../checkpoints/huggingFace.js";
 import { mergeAdapter } from "../checkpoints/merge.js";
 import { modelCard } from "../checkpoints/modelCard.js";
@@ -25,11 +26,13 @@ type OutType = (typeof types)[number];
 export const exportSchema = z.strictObject({
   adapter: z
     .string()
-    .describe("adapter to export: PEFT folder, run folder, Keras .lora.h5 or GGUF file"),
+    .describe("adapter to export: PEFT, MLX or run folder, Keras .lora.h5 or GGUF file"),
   model: z.string().optional().describe("base model (default: the one that the adapter names)"),
   to: z
-    .enum(["peft", "gguf", "merged"])
-    .describe("PEFT folder, GGUF adapter for llama.cpp, or a whole model with the adapter merged"),
+    .enum(["peft", "gguf", "mlx", "merged"])
+    .describe(
+      "PEFT folder, GGUF adapter for llama.cpp, MLX folder, or a whole model with the adapter merged",
+    ),
   out: z.string().describe("file or folder to write; must not exist yet"),
   outtype: z
     .enum(types)
@@ -87,6 +90,17 @@ const targets: Record<ExportOptions["to"], Target> = {
       const type16 = type === "f16" ? "F16" : "F32";
       writeGgufAdapter(out, { matrices, baseModel: base.name }, { ...options, type: type16 });
     },
+    reopen: reopenAdapter,
+  },
+  mlx: {
+    types: ["f32"],
+    defaultType: () => "f32",
+    write: ({ out, adapter, base }) =>
+      writeMlxAdapter(
+        out,
+        { matrices: toPeft(adapter).matrices, baseModel: base.name },
+        base.config.numLayers,
+      ),
     reopen: reopenAdapter,
   },
   merged: {

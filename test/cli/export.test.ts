@@ -13,6 +13,7 @@ describe("facet export", () => {
     ["peft", "out-peft", []],
     ["gguf", "out.gguf", []],
     ["gguf", "out-half.gguf", ["--outtype", "f16"]],
+    ["mlx", "out-mlx", []],
     ["merged", "out-merged", []],
     ["merged", "out-bf16", ["--outtype", "bf16"]],
   ])("--to %s writes %s and proves it", async (to, out, more) => {
