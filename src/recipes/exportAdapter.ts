@@ -129,8 +129,11 @@ const targets: Record<ExportOptions["to"], Target> = {
 
 const dtypes = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
 
-/** The largest difference tolerated, as a share of the logits' standard deviation. */
-const tolerances: Record<OutType, number> = { f32: 1e-4, f16: 2e-2, bf16: 0.15 };
+/**
+ * The largest difference tolerated, as a share of the logits' standard deviation: about ten times what was measured on
+ * the built-in model.
+ */
+const tolerances: Record<OutType, number> = { f32: 1e-4, f16: 5e-3, bf16: 4e-2 };
 
 /**
  * Writes an adapter, or the model with it merged, in another form, and reads it back: logits of fixed
