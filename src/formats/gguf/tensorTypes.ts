@@ -5,6 +5,7 @@ import {
   float32ToFloat16,
 } from "../dtypes.js";
 import type { StoredTensor } from "../storedTensor.js";
+import { quantizedTypes } from "./quantizedTypes.js";
 
 /** How a type of tensor stores its elements: rows of whole blocks, each of `bytes` bytes for `elements` elements. */
 export interface GgmlType {
@@ -15,8 +16,8 @@ export interface GgmlType {
   readonly dtype: StoredTensor["dtype"];
   /** Whole blocks to float32. */
   decode(bytes: Uint8Array<ArrayBuffer>, to: Float32Array): void;
-  /** float32, as many as whole blocks hold, to blocks. */
-  encode(values: Float32Array): Uint8Array;
+  /** float32, as many as whole blocks hold, to blocks; absent for types that Facet only reads. */
+  encode?(values: Float32Array): Uint8Array;
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
@@ -48,6 +49,7 @@ export const ggmlTypes = {
     decode: (bytes, to) => bfloat16ToFloat32(new Uint16Array(bytes.buffer), to),
     encode: (values) => bytesOf(float32ToBfloat16(values)),
   },
+  ...quantizedTypes,
 } as const satisfies Record<string, GgmlType>;
 
 export type GgmlTypeName = keyof typeof ggmlTypes;

@@ -1,6 +1,6 @@
 import { FacetError } from "../../errors.js";
 import { writeFileAtomic } from "../atomicFile.js";
-import { type GgmlTypeName, ggmlTypes } from "./tensorTypes.js";
+import { type GgmlType, type GgmlTypeName, ggmlTypes } from "./tensorTypes.js";
 import {
   alignmentOf,
   type GgufMetadata,
@@ -25,7 +25,7 @@ const MAX_NAME_BYTES = 63;
 
 /**
  * Writes a GGUF file, version 3, whole or not at all; tensors lie in the order given.
- * Throws a FacetError for a name that is too long or occurs twice, for data that does not fit its shape and type, and
+ * Throws a FacetError for a name that is too long or occurs twice, a type that Facet only reads, data that does not fit its shape and type, and
  * for an alignment that is none.
  */
 export function writeGguf(
@@ -70,9 +70,10 @@ function* fileBytes(
   yield header;
   yield new Uint8Array(padding(header.length, alignment));
   for (const tensor of tensors) {
+    const { encode }: GgmlType = ggmlTypes[tensor.type];
     let written = 0;
     for (const values of tensor.data()) {
-      const bytes = ggmlTypes[tensor.type].encode(values);
+      const bytes = encode!(values);
       written += bytes.length;
       yield bytes;
     }
@@ -90,7 +91,12 @@ function* fileBytes(
 const padding = (bytes: number, alignment: number) => -bytes & (alignment - 1);
 
 function byteLength({ name, shape, type }: GgufTensorToWrite, where: string): number {
-  const { elements, bytes } = ggmlTypes[type];
+  const { elements, bytes, encode }: GgmlType = ggmlTypes[type];
+  if (encode === undefined) {
+    throw new FacetError(
+      `${where}: tensor "${name}" is ${type}, which Facet reads but not writes.`,
+    );
+  }
   if ((shape.at(-1) ?? 1) % elements !== 0) {
     throw new FacetError(
       `${where}: tensor "${name}" is [${shape}], whose rows are not whole blocks of ${type}.`,

@@ -3,7 +3,6 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FacetError } from "../../../src/errors.js";
 import { readGguf } from "../../../src/formats/gguf/readGguf.js";
-import { ggmlTypes } from "../../../src/formats/gguf/tensorTypes.js";
 import { type GgufMetadata, type GgufValue, valueTypes } from "../../../src/formats/gguf/values.js";
 import { type GgufTensorToWrite, writeGguf } from "../../../src/formats/gguf/writeGguf.js";
 import { readWhole } from "../../../src/formats/storedTensor.js";
@@ -48,8 +47,8 @@ describe("a GGUF file", () => {
     expect(new Set(held)).toEqual(new Set(valueTypes));
   });
 
-  test("holds tensors of every type, each beginning on a multiple of 32 bytes", () => {
-    const types = Object.keys(ggmlTypes) as (keyof typeof ggmlTypes)[];
+  test("holds plain tensors, each beginning on a multiple of 32 bytes", () => {
+    const types = ["F32", "F16", "BF16"] as const;
     const tensors = types.map((type) => tensor({ name: type, type }));
     writeGguf(at("a.gguf"), new Map(), tensors);
     const read = readGguf(at("a.gguf")).tensors;
