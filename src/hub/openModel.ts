@@ -1,5 +1,6 @@
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { modelFormat, readModel } from "../checkpoints/modelFiles.js";
 import { FacetError, unknownName } from "../errors.js";
 import { openCheckpoint } from "../formats/checkpoint.js";
 import type { TensorInfo } from "../formats/safetensors.js";
@@ -8,7 +9,8 @@ import { bindWeights } from "../models/gemma/model.js";
 import { textTensors } from "../models/gemma/textTensors.js";
 import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-import { presetFolder, presets } from "./presets.js";
+import { adopt } from "./adopt.js";
+import { facetHome, presetFolder, presets } from "./presets.js";
 
 /** A model on this machine, open: nothing of its weights has been read but their headers. */
 export interface OpenModel {
@@ -33,28 +35,40 @@ export const fromAnywhere = (nameOrFolder: string): string =>
 export function describeModel(nameOrFolder: string): { name: string; config: GemmaConfig } {
   const preset = Object.hasOwn(presets, nameOrFolder) ? presets[nameOrFolder] : undefined;
   if (preset !== undefined) return { name: nameOrFolder, config: preset.config };
-  const folder = modelFolder(nameOrFolder);
-  return { name: basename(folder), config: readGemmaConfig(folder) };
+  const path = modelPath(nameOrFolder);
+  const { config } =
+    modelFormat(path) === "gguf" ? readModel(path) : { config: readGemmaConfig(path) };
+  return { name: modelName(path), config };
 }
 
 /**
- * Opens a preset or a folder as Hugging Face lays it out: config.json, model.safetensors or its
- * shards, tokenizer.model. Throws a FacetError for anything missing, unknown or of the wrong shape.
+ * Opens a preset, a folder as Hugging Face lays it out (config.json, model.safetensors or its shards,
+ * tokenizer.model), or a GGUF file, which is converted the first time into `cache`. Throws a FacetError
+ * for anything missing, unknown or of the wrong shape.
  */
-export async function openModel(nameOrFolder: string): Promise<OpenModel> {
-  const isPreset = Object.hasOwn(presets, nameOrFolder);
-  const folder = isPreset ? presetFolder(nameOrFolder) : modelFolder(nameOrFolder);
+export async function openModel(
+  nameOrPath: string,
+  cache: string = join(facetHome(), "converted"),
+): Promise<OpenModel> {
+  if (Object.hasOwn(presets, nameOrPath)) return openFolder(presetFolder(nameOrPath), nameOrPath);
+  const path = modelPath(nameOrPath);
+  const folder = modelFormat(path) === "gguf" ? await adopt(path, cache) : path;
+  return openFolder(folder, modelName(path));
+}
+
+const modelName = (path: string) => basename(path).replace(/\.gguf$/, "");
+
+function openFolder(folder: string, name: string): OpenModel {
   const config = readGemmaConfig(folder);
   const stored = textTensors(config, followLinks(openCheckpoint(folder)));
   const weights = bindWeights(config, stored, folder);
   const tokenizer = openTokenizer(folder, config);
-  const name = isPreset ? nameOrFolder : basename(folder);
   return { name, folder, config, weights, tokenizer };
 }
 
-function modelFolder(path: string): string {
+function modelPath(path: string): string {
   const folder = resolve(path);
-  if (existsSync(folder) && statSync(folder).isDirectory()) return folder;
+  if (existsSync(folder)) return folder;
   if (path.includes("/") || path.startsWith(".")) {
     throw new FacetError(
       `There is no folder ${folder}. Give a model folder or a preset: ${Object.keys(presets).join(", ")}.`,

@@ -162,10 +162,13 @@ export const presets: Readonly<Record<string, Preset>> = {
 /** Files that ship with Facet: the built-in model and data set. */
 export const assets = fileURLToPath(new URL("../../assets/", import.meta.url));
 
+/** Facet's own place on this machine; `FACET_HOME` moves it. */
+export const facetHome = (): string => process.env.FACET_HOME ?? join(homedir(), ".cache", "facet");
+
 /** Where Facet looks for a preset's weights. `FACET_HOME` and `HF_HOME` move the two places. */
 function weightFolders(name: string, repository: string): { own: string; all: string[] } {
   const cache = join(homedir(), ".cache");
-  const own = join(process.env.FACET_HOME ?? join(cache, "facet"), "models", name);
+  const own = join(facetHome(), "models", name);
   const hub = join(process.env.HF_HOME ?? join(cache, "huggingface"), "hub");
   const snapshots = join(hub, `models--${repository.replace("/", "--")}`, "snapshots");
   const revisions = existsSync(snapshots) ? readdirSync(snapshots).sort() : [];
