@@ -17,7 +17,7 @@ export const exportCommand = (): Command =>
       schema,
       notes: [
         "What was written is read back, and its logits on fixed prompts are compared with the live model's. Beyond the tolerance of the type the exit code is 1. --no-verify skips this: then nothing says that other tools will compute what Facet computes.",
-        '--json prints {"out", "type", "proof": {"largestDifference", "spread", "tolerance", "positions", "holds"} or null}.',
+        '--json prints {"out", "type", "proof": {"largestDifference", "relativeError", "tolerance", "positions", "holds"} or null}.',
       ],
       examples: [
         "facet export --adapter runs/first --to gguf --out first-lora.gguf",
@@ -32,10 +32,10 @@ export const exportCommand = (): Command =>
       else {
         const lines: [string, string][] = [["Written", `${shown(out)}, ${type}`]];
         if (proof !== undefined) {
-          const { largestDifference, tolerance, positions } = proof;
+          const { largestDifference, relativeError, tolerance, positions } = proof;
           lines.push([
             "Read back",
-            `logits at ${positions} positions differ by at most ${largestDifference.toExponential(1)} (tolerance ${tolerance.toExponential(1)})`,
+            `logits at ${positions} positions differ by ${relativeError.toExponential(1)} of their spread (allowed: ${tolerance}), at most by ${largestDifference.toExponential(1)}`,
           ]);
         }
         print(facts(lines, outputWidth()));

@@ -4,9 +4,9 @@ import type { Session } from "../runtime/session.js";
 export interface Proof {
   /** max |written − live| over all logits of all positions of the fixed prompts. */
   readonly largestDifference: number;
-  /** Standard deviation of the live logits, which the tolerance is a share of. */
-  readonly spread: number;
-  /** What the largest difference may be. */
+  /** √mean (written − live)², divided by the live logits' standard deviation. */
+  readonly relativeError: number;
+  /** What the relative error may be. */
   readonly tolerance: number;
   /** Positions compared. */
   readonly positions: number;
@@ -65,11 +65,12 @@ export async function promptLogits(
 
 /**
  * Compares the logits that both models have: some formats leave out rows of the embedding that no
- * token uses. `share` of the live logits' standard deviation is tolerated.
+ * token uses. The verdict is on the relative error, which rounding decides: the largest of a million
+ * differences says more about luck.
  */
-export function compareLogits(live: PromptLogits, written: PromptLogits, share: number): Proof {
+export function compareLogits(live: PromptLogits, written: PromptLogits, tolerance: number): Proof {
   const columns = Math.min(live.vocabularySize, written.vocabularySize);
-  let [largest, positions, sum, squares] = [0, 0, 0, 0];
+  let [largest, positions, sum, squares, errors] = [0, 0, 0, 0, 0];
   live.values.forEach((logits, prompt) => {
     const others = written.values[prompt]!;
     const rows = logits.length / live.vocabularySize;
@@ -77,19 +78,18 @@ export function compareLogits(live: PromptLogits, written: PromptLogits, share: 
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
         const value = logits[row * live.vocabularySize + column]!;
-        const other = others[row * written.vocabularySize + column]!;
-        const difference = Math.abs(value - other);
-        // A NaN must not pass as "no difference".
-        if (!(difference <= largest)) {
-          largest = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
-        }
+        const difference = others[row * written.vocabularySize + column]! - value;
+        largest = Math.max(largest, Math.abs(difference));
+        errors += difference * difference;
         sum += value;
         squares += value * value;
       }
     }
   });
   const count = positions * columns;
-  const spread = Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2));
-  const tolerance = share * spread;
-  return { largestDifference: largest, spread, tolerance, positions, holds: largest <= tolerance };
+  const variance = Math.max(0, squares / count - (sum / count) ** 2);
+  const relativeError = errors === 0 ? 0 : Math.sqrt(errors / count / variance);
+  // A NaN holds to nothing.
+  const holds = relativeError <= tolerance;
+  return { largestDifference: largest, relativeError, tolerance, positions, holds };
 }

@@ -16,11 +16,15 @@ describe("facet export", () => {
     ["mlx", "out-mlx", []],
     ["merged", "out-merged", []],
     ["merged", "out-bf16", ["--outtype", "bf16"]],
+    ["merged-gguf", "whole-f32.gguf", []],
+    ["merged-gguf", "whole-q8.gguf", ["--outtype", "q8_0"]],
+    ["merged-gguf", "whole-q4.gguf", ["--outtype", "q4_0"]],
   ])("--to %s writes %s and proves it", async (to, out, more) => {
     const { code, stdout } = await facet("--to", to, "--out", out, "--json", ...more);
-    const { largestDifference, tolerance, positions, holds } = proofOf(stdout);
+    const { largestDifference, relativeError, tolerance, positions, holds } = proofOf(stdout);
     expect({ code, holds }).toEqual({ code: 0, holds: true });
-    expect(largestDifference).toBeLessThanOrEqual(tolerance);
+    expect(relativeError).toBeLessThanOrEqual(tolerance);
+    expect(largestDifference).toBeGreaterThanOrEqual(relativeError);
     expect(positions).toBeGreaterThan(50);
   });
 
