@@ -8,13 +8,20 @@ export class FacetError extends Error {
   override name = "FacetError";
 }
 
+/** The one of `known` that is most like `name`, when it is close. */
+export function nearestName(name: string, known: Iterable<string>): string | undefined {
+  const names = [...known];
+  const nearest = names.length > 0 ? closest(name, names) : undefined;
+  if (nearest === undefined) return undefined;
+  const isNear =
+    nearest.startsWith(name) || distance(name, nearest) <= Math.max(2, name.length / 3);
+  return isNear ? nearest : undefined;
+}
+
 /** The error for a name that is not one of `known`, naming the nearest one when it is close. */
 export function unknownName(kind: string, name: string, known: Iterable<string>): FacetError {
   const names = [...known];
-  const nearest = names.length > 0 ? closest(name, names) : undefined;
-  const isNear = (other: string) =>
-    other.startsWith(name) || distance(name, other) <= Math.max(2, name.length / 3);
-  const near = nearest !== undefined && isNear(nearest);
-  const hint = near ? ` Did you mean "${nearest}"?` : "";
+  const near = nearestName(name, names);
+  const hint = near === undefined ? "" : ` Did you mean "${near}"?`;
   return new FacetError(`Unknown ${kind} "${name}".${hint} Known: ${names.join(", ")}.`);
 }

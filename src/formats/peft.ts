@@ -12,7 +12,7 @@ const WEIGHTS = "adapter_model.safetensors";
 const PREFIX = "base_model.model.";
 
 /**
- * Reads a PEFT LoRA folder. The keys of `matrices` are module paths in the base model, such as
+ * Reads a PEFT LoRA or DoRA folder. The keys of `matrices` are module paths in the base model, such as
  * "model.layers.0.self_attn.q_proj". F16, BF16 and F64 become float32.
  * Throws FacetError, naming file and tensor, when a matrix lacks its partner, has another rank or shape than the
  * configuration and its partner say, or belongs to a module that is not targeted; when there is any other tensor;
@@ -33,9 +33,9 @@ export function readPeftAdapter(folder: string): {
       `${root} has its weights in adapter_model.bin, a format that can run code. Save it again in PEFT as safetensors.`,
     );
   }
-  const modules = pairTensors(file, readSafetensorsHeader(file).tensors);
+  const modules = groupTensors(file, readSafetensorsHeader(file).tensors);
   const matrices = new Map<string, LoraMatrices>();
-  for (const [module, { a, b }] of modules) {
+  for (const [module, { a, b, magnitude }] of modules) {
     checkTargeted(config, module, root);
     const { rank, scale } = rankAndScale(config, module);
     const [aRows, inFeatures] = matrixShape(a);
@@ -50,6 +50,7 @@ export function readPeftAdapter(folder: string): {
         );
       }
     }
+    checkMagnitude(config.useDora, magnitude, outFeatures, `${file}: ${module}`);
     matrices.set(module, {
       a: readFloat32(a),
       b: readFloat32(b),
@@ -57,6 +58,7 @@ export function readPeftAdapter(folder: string): {
       inFeatures,
       outFeatures,
       scale,
+      ...(magnitude && { magnitude: readFloat32(magnitude) }),
     });
   }
   return { config, matrices };
@@ -76,8 +78,10 @@ export async function writePeftAdapter(
     readonly rank: number;
     readonly alpha: number;
     readonly targetModules: readonly string[];
+    /** Numbers of the blocks that are adapted; default: all. */
+    readonly layersToTransform?: readonly number[] | null;
     /** What `base_model_name_or_path` should say: a Hugging Face name or a folder. */
-    readonly baseModel: string;
+    readonly baseModel: string | null;
     readonly useRslora?: boolean;
   },
 ): Promise<void> {
@@ -91,10 +95,13 @@ export async function writePeftAdapter(
     ...{ rank, alpha, useRslora, targetModules, baseModel },
     rankPattern: new Map(),
     alphaPattern: new Map(),
+    useDora: [...matrices.values()].some(({ magnitude }) => magnitude !== undefined),
+    layersToTransform: adapter.layersToTransform ?? null,
+    excludesModules: false,
   };
   for (const [module, lora] of matrices) {
     checkTargeted(config, module, root);
-    checkMatrices(lora, rank, loraScale(alpha, rank, useRslora), `${where}: ${module}`);
+    checkMatrices(lora, config, `${where}: ${module}`);
   }
   const others = existsSync(root)
     ? readdirSync(root).filter((name) => name !== CONFIG && name !== WEIGHTS)
@@ -110,36 +117,73 @@ export async function writePeftAdapter(
   });
 }
 
-function pairTensors(
+interface ModuleTensors {
+  readonly a: TensorInfo;
+  readonly b: TensorInfo;
+  readonly magnitude?: TensorInfo;
+}
+
+/**
+ * PEFT's own names are `base_model.model.<module>.lora_A.weight`, `.lora_B.weight` and `.lora_magnitude_vector`. Some
+ * tools leave out the prefix, keep PEFT's name of the adapter ("default"), or add `.weight` to all three.
+ */
+const TENSOR =
+  /^(?:base_model\.model\.)?(.+)\.(?:lora_([AB])(?:\.default)?\.weight|lora_magnitude_vector(?:\.default)?(?:\.weight)?)$/;
+
+function groupTensors(
   file: string,
   tensors: ReadonlyMap<string, TensorInfo>,
-): Map<string, { a: TensorInfo; b: TensorInfo }> {
-  const pairs = new Map<string, { a?: TensorInfo; b?: TensorInfo }>();
+): Map<string, ModuleTensors> {
+  const groups = new Map<string, Partial<ModuleTensors>>();
   for (const [name, info] of tensors) {
-    const match = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/.exec(name);
-    if (match === null) throw unusableTensor(file, name);
-    const module = match[1]!;
-    const pair = pairs.get(module) ?? {};
-    pairs.set(module, { ...pair, [match[2] === "A" ? "a" : "b"]: info });
-  }
-  if (pairs.size === 0) throw new FacetError(`${file}: there is no LoRA matrix in it.`);
-  const complete = new Map<string, { a: TensorInfo; b: TensorInfo }>();
-  for (const [module, { a, b }] of pairs) {
-    if (a === undefined || b === undefined) {
-      const [there, missing] = a === undefined ? ["B", "A"] : ["A", "B"];
-      throw new FacetError(`${file}: ${module} has lora_${there} but no lora_${missing}.`);
+    const [, module, letter] = TENSOR.exec(name) ?? [];
+    if (module === undefined) throw unusableTensor(file, name);
+    const part = letter === undefined ? "magnitude" : letter === "A" ? "a" : "b";
+    const group = groups.get(module) ?? {};
+    if (group[part] !== undefined) {
+      throw new FacetError(`${file}: "${name}" and "${group[part].name}" are for the same matrix.`);
     }
-    complete.set(module, { a, b });
+    groups.set(module, { ...group, [part]: info });
+  }
+  if (groups.size === 0) throw new FacetError(`${file}: there is no LoRA matrix in it.`);
+  const complete = new Map<string, ModuleTensors>();
+  for (const [module, { a, b, magnitude }] of groups) {
+    if (a === undefined || b === undefined) {
+      const there = a !== undefined ? "lora_A" : b !== undefined ? "lora_B" : "a magnitude vector";
+      const missing = a === undefined ? "lora_A" : "lora_B";
+      throw new FacetError(`${file}: ${module} has ${there} but no ${missing}.`);
+    }
+    complete.set(module, { a, b, ...(magnitude && { magnitude }) });
   }
   return complete;
 }
 
+/** PEFT ignores magnitudes without use_dora, and makes up those that are missing with it. */
+function checkMagnitude(
+  useDora: boolean,
+  magnitude: TensorInfo | undefined,
+  outFeatures: number,
+  where: string,
+): void {
+  if (useDora !== (magnitude !== undefined)) {
+    throw new FacetError(
+      useDora
+        ? `${where} has no lora_magnitude_vector, but ${CONFIG} says use_dora.`
+        : `${where} has a lora_magnitude_vector, but ${CONFIG} does not say use_dora.`,
+    );
+  }
+  if (magnitude !== undefined && magnitude.shape.join() !== `${outFeatures}`) {
+    throw new FacetError(
+      `${where} has a lora_magnitude_vector of [${magnitude.shape}], not [${outFeatures}].`,
+    );
+  }
+}
+
 function unusableTensor(file: string, name: string): FacetError {
   const reasons: readonly (readonly [RegExp, string])[] = [
-    [/\.lora_magnitude_vector/, "it is part of a DoRA adapter, which is not plain LoRA"],
     [/\.lora_embedding_[AB]/, "it adapts the embedding, which Facet does not"],
     [/\.lora_B\.bias$/, "it is a trained bias, which Gemma's layers do not have"],
-    [/\.lora_[AB]\./, `its name is not "${PREFIX}<module>.lora_A.weight" or ".lora_B.weight"`],
+    [/\.lora_/, `its name is not "${PREFIX}<module>.lora_A.weight" or ".lora_B.weight"`],
   ];
   const reason =
     reasons.find(([pattern]) => pattern.test(name))?.[1] ??
@@ -149,11 +193,17 @@ function unusableTensor(file: string, name: string): FacetError {
 
 /** PEFT itself drops the matrices of other modules, so the adapter would not be what it seems. */
 function checkTargeted(config: PeftConfig, module: string, root: string): void {
-  const targets = config.targetModules;
-  if (targets === null || typeof targets === "string") return;
-  if (!targets.some((target) => module === target || module.endsWith(`.${target}`))) {
+  const { targetModules: targets, layersToTransform: layers } = config;
+  if (targets === null || typeof targets === "string" || targets.includes(module)) return;
+  if (!targets.some((target) => module.endsWith(`.${target}`))) {
     throw new FacetError(
       `${root}: ${module} has LoRA matrices, but target_modules names only ${targets.join(", ")}.`,
+    );
+  }
+  const layer = /\.(\d+)\./.exec(module)?.[1];
+  if (layers !== null && (layer === undefined || !layers.includes(Number(layer)))) {
+    throw new FacetError(
+      `${root}: ${module} has LoRA matrices, but layers_to_transform names only ${layers.join(", ")}.`,
     );
   }
 }
@@ -166,22 +216,31 @@ function matrixShape({ file, name, shape }: TensorInfo): readonly [number, numbe
   return [rows, columns];
 }
 
-function checkMatrices(lora: LoraMatrices, rank: number, scale: number, where: string): void {
+function checkMatrices(lora: LoraMatrices, config: PeftConfig, where: string): void {
+  const { rank, alpha, useRslora, useDora } = config;
   if (lora.rank !== rank) {
     throw new FacetError(`${where} has rank ${lora.rank}, but the adapter's rank is ${rank}.`);
   }
+  const scale = loraScale(alpha, rank, useRslora);
   if (Math.abs(lora.scale - scale) > 1e-6 * scale) {
     throw new FacetError(
       `${where} has scale ${lora.scale}, but the adapter's alpha and rank give ${scale}.`,
     );
   }
+  if (useDora && lora.magnitude === undefined) {
+    throw new FacetError(`${where} has no magnitudes, but others have; DoRA is for all or none.`);
+  }
 }
 
 function* tensorsOf(matrices: ReadonlyMap<string, LoraMatrices>): Iterable<TensorToWrite> {
-  for (const [module, { a, b, rank, inFeatures, outFeatures }] of matrices) {
+  for (const [module, { a, b, magnitude, rank, inFeatures, outFeatures }] of matrices) {
     const name = `${PREFIX}${module}`;
     yield { name: `${name}.lora_A.weight`, dtype: "F32", shape: [rank, inFeatures], data: a };
     yield { name: `${name}.lora_B.weight`, dtype: "F32", shape: [outFeatures, rank], data: b };
+    if (magnitude !== undefined) {
+      const shape = [outFeatures];
+      yield { name: `${name}.lora_magnitude_vector`, dtype: "F32", shape, data: magnitude };
+    }
   }
 }
 
@@ -195,7 +254,7 @@ function configText(config: PeftConfig): string {
     inference_mode: true,
     init_lora_weights: true,
     layers_pattern: null,
-    layers_to_transform: null,
+    layers_to_transform: config.layersToTransform,
     lora_alpha: config.alpha,
     lora_dropout: 0,
     modules_to_save: null,
@@ -205,7 +264,7 @@ function configText(config: PeftConfig): string {
     revision: null,
     target_modules: [...(config.targetModules ?? [])].sort(),
     task_type: "CAUSAL_LM",
-    use_dora: false,
+    use_dora: config.useDora,
     use_rslora: config.useRslora,
   };
   return `${JSON.stringify(fields, null, 2)}\n`;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { FacetError } from "../errors.js";
 import { readStrictJson } from "./strictJson.js";
 
-/** What `adapter_config.json` says that a plain LoRA adapter needs. */
+/** What `adapter_config.json` says that a LoRA adapter needs. */
 export interface PeftConfig {
   /** r, for the modules that `rankPattern` does not name. */
   readonly rank: number;
@@ -17,6 +17,12 @@ export interface PeftConfig {
   readonly rankPattern: ReadonlyMap<string, number>;
   /** Likewise, and their alpha. */
   readonly alphaPattern: ReadonlyMap<string, number>;
+  /** Whether every module also has a magnitude for each of its rows (DoRA). */
+  readonly useDora: boolean;
+  /** Numbers of the blocks that are adapted; null: all. */
+  readonly layersToTransform: readonly number[] | null;
+  /** Whether some of the targeted modules are left out. */
+  readonly excludesModules: boolean;
 }
 
 const rank = z.int().positive();
@@ -29,6 +35,9 @@ const configSchema = z.looseObject({
   target_modules: z.union([z.array(z.string()), z.string()]).nullish(),
   base_model_name_or_path: z.string().nullish(),
   use_rslora: z.boolean().default(false),
+  use_dora: z.boolean().default(false),
+  layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
+  exclude_modules: z.union([z.array(z.string()), z.string()]).nullish(),
   rank_pattern: z.record(z.string(), rank).nullish(),
   alpha_pattern: z.record(z.string(), alpha).nullish(),
   bias: z.string().default("none"),
@@ -37,21 +46,13 @@ const configSchema = z.looseObject({
 
 /** Settings that do not change what the stored matrices mean. */
 const HARMLESS = new Set([
-  ...[
-    "auto_mapping",
-    "eva_config",
-    "exclude_modules",
-    "inference_mode",
-    "layers_pattern",
-    "layers_to_transform",
-  ],
+  ...["auto_mapping", "eva_config", "inference_mode", "layers_pattern"],
   ...["lora_dropout", "megatron_core", "peft_version", "qalora_group_size", "revision"],
   ...["runtime_config", "task_type"],
 ]);
 
 /** Settings that, when set, change what the adapter computes in a way Facet does not reproduce. */
 const REFUSED: Readonly<Record<string, string>> = {
-  use_dora: "it is a DoRA adapter, which also rescales the rows of the weights",
   modules_to_save: "it replaces whole modules, not only adds low-rank matrices",
   lora_bias: "it trains biases, which Gemma's layers do not have",
   fan_in_fan_out: "its weights are stored transposed",
@@ -88,6 +89,7 @@ export function readPeftConfig(path: string): PeftConfig {
     const reason = REFUSED[field] ?? "Facet does not know what this setting changes";
     refuseUnless(known || isUnset(value), path, field, value, reason);
   }
+  const layers = config.layers_to_transform ?? null;
   return {
     rank: config.r,
     alpha: config.lora_alpha,
@@ -96,6 +98,9 @@ export function readPeftConfig(path: string): PeftConfig {
     baseModel: config.base_model_name_or_path ?? null,
     rankPattern: new Map(Object.entries(config.rank_pattern ?? {})),
     alphaPattern: new Map(Object.entries(config.alpha_pattern ?? {})),
+    useDora: config.use_dora,
+    layersToTransform: isUnset(layers) ? null : [layers as number | number[]].flat(),
+    excludesModules: !isUnset(config.exclude_modules ?? null),
   };
 }
 

@@ -1,8 +1,9 @@
 import { allocateParameters, type Parameters, views } from "../engines/parameters.js";
-import { input, type Tensor } from "../graph/index.js";
+import { add, input, multiply, type Tensor } from "../graph/index.js";
 import { dropout } from "../nn/dropout.js";
-import type { Delta, LinearModule } from "../nn/linear.js";
+import type { Adaptation, LinearModule } from "../nn/linear.js";
 import { type LoraConfig, requireSensible, targetModules } from "./config.js";
+import { gainName } from "./dora.js";
 import { initialValue } from "./initialize.js";
 import { loraDelta, loraVariables } from "./variables.js";
 
@@ -11,6 +12,8 @@ export interface Adapter {
   readonly config: LoraConfig;
   readonly modules: readonly LinearModule[];
   readonly parameters: Parameters;
+  /** Of a DoRA adapter, by module path: the lengths of its weight's rows, `[out]` (see dora.ts). Not trained. */
+  readonly magnitudes?: ReadonlyMap<string, Float32Array>;
 }
 
 /** An adapter with all variables zero, ready to be filled. */
@@ -34,30 +37,39 @@ export function createAdapter(
   return adapter;
 }
 
-/** The adapter's part of a graph: its variables as trainable inputs, and what each module adds. */
+/** The adapter's part of a graph: its variables as trainable inputs, and what it does to each module. */
 export interface AdapterGraph {
   readonly trainable: ReadonlyMap<string, Tensor>;
-  readonly delta: (module: string) => Delta | undefined;
+  readonly adapt: (module: string) => Adaptation | undefined;
 }
 
-/** `dropoutSeed`, an int32 scalar, is given for training only: elsewhere nothing is dropped. */
+/**
+ * `dropoutSeed`, an int32 scalar, is given for training only: elsewhere nothing is dropped. The modules in `gained`,
+ * those with magnitudes by default, have a gain as input.
+ */
 export function adapterGraph(
   adapter: Adapter | undefined,
-  { dropoutSeed }: { dropoutSeed?: Tensor } = {},
+  options: { dropoutSeed?: Tensor; gained?: ReadonlySet<string> } = {},
 ): AdapterGraph {
-  if (adapter === undefined) return { trainable: new Map(), delta: () => undefined };
+  if (adapter === undefined) return { trainable: new Map(), adapt: () => undefined };
+  const { dropoutSeed, gained = new Set(adapter.magnitudes?.keys()) } = options;
   const { config, modules, parameters } = adapter;
   const trainable = new Map(parameters.slots.map(({ name, shape }) => [name, input(name, shape)]));
   const byPath = new Map(modules.map((module) => [module.path, module]));
   return {
     trainable,
-    delta: (path) => {
+    adapt: (path) => {
       const module = byPath.get(path);
       if (module === undefined) return undefined;
       const delta = loraDelta(config, module, (name) => trainable.get(name)!);
       const rate = config.dropout ?? 0;
-      if (rate === 0 || dropoutSeed === undefined) return delta;
-      return (x) => delta(dropout(x, { rate, seed: dropoutSeed }, modules.indexOf(module)));
+      const dropped = (x: Tensor) =>
+        rate === 0 || dropoutSeed === undefined
+          ? x
+          : dropout(x, { rate, seed: dropoutSeed }, modules.indexOf(module));
+      if (!gained.has(path)) return (x, y) => add(y, delta(dropped(x)));
+      const gain = input(gainName(module), [module.outFeatures]);
+      return (x, y) => multiply(add(y, delta(dropped(x))), gain);
     },
   };
 }

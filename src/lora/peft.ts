@@ -1,39 +1,41 @@
 import { views } from "../engines/parameters.js";
-import { FacetError } from "../errors.js";
+import { FacetError, nearestName } from "../errors.js";
 import type { LoraMatrices } from "../formats/loraMatrices.js";
 import type { LinearModule } from "../nn/linear.js";
 import { type Adapter, emptyAdapter } from "./adapter.js";
+import { canonical } from "./canonical.js";
 import { type LoraConfig, loraScale } from "./config.js";
 import { sharesBetweenHeads, variableName } from "./variables.js";
 
 /**
- * The adapter as PEFT matrices in one portable form: every module at the same rank (padded with
- * zeros), scale 1 (alpha / rank is folded into B). Exact for both layouts: a B that Keras shares
- * between heads becomes block-diagonal, at rank heads · r.
+ * The adapter as PEFT matrices in one portable form (see `canonical`). Exact for both layouts: a B that
+ * Keras shares between heads becomes block-diagonal, at rank heads · r.
  */
 export function toPeft(adapter: Adapter): { rank: number; matrices: Map<string, LoraMatrices> } {
-  const { config, modules, parameters } = adapter;
+  const { config, modules, parameters, magnitudes } = adapter;
   const values = views(parameters.slots, parameters.values);
-  const rank = Math.max(...modules.map((module) => peftRank(config, module)));
+  const scale = loraScale(config);
   const matrices = new Map<string, LoraMatrices>();
   for (const module of modules) {
-    const { inFeatures, outFeatures } = module;
+    const { path, inFeatures, outFeatures } = module;
+    const rank = peftRank(config, module);
     const a = new Float32Array(rank * inFeatures);
     const b = new Float32Array(outFeatures * rank);
     const [from, to] = [
       values[variableName(module, "a")]!.data,
       values[variableName(module, "b")]!.data,
     ];
-    const scale = loraScale(config);
     eachA(config, module, (source, row, column) => {
       a[row * inFeatures + column] = from[source]!;
     });
     eachB(config, module, (source, row, column) => {
-      b[row * rank + column] = to[source]! * scale;
+      b[row * rank + column] = to[source]!;
     });
-    matrices.set(module.path, { a, b, rank, inFeatures, outFeatures, scale: 1 });
+    const magnitude = magnitudes?.get(path);
+    const lora = { a, b, rank, inFeatures, outFeatures, scale };
+    matrices.set(path, magnitude === undefined ? lora : { ...lora, magnitude });
   }
-  return { rank, matrices };
+  return canonical(matrices);
 }
 
 /** Fills an adapter of this configuration from PEFT matrices; refuses what its layout cannot hold. */
@@ -45,6 +47,12 @@ export function fromPeft(
 ): Adapter {
   const chosen = adaptedModules(matrices, modules, where);
   const adapter = emptyAdapter({ ...config, targets: targetsOf(chosen) }, chosen);
+  const magnitudes = magnitudesOf(matrices);
+  if (magnitudes.size > 0 && config.layout === "keras") {
+    throw new FacetError(
+      `${where} is a DoRA adapter, for which Keras has no variables. Load it in PEFT's layout instead.`,
+    );
+  }
   const values = views(adapter.parameters.slots, adapter.parameters.values);
   for (const module of chosen) {
     const matrix = matrices.get(module.path)!;
@@ -79,8 +87,15 @@ export function fromPeft(
       data.some((value, i) => value !== 0 && !taken.has(i));
     if (leftOver(matrix.b, used.b) || leftOver(matrix.a, used.a)) throw refuse();
   }
-  return adapter;
+  return magnitudes.size > 0 ? { ...adapter, magnitudes } : adapter;
 }
+
+const magnitudesOf = (matrices: ReadonlyMap<string, LoraMatrices>) =>
+  new Map(
+    [...matrices].flatMap(([path, { magnitude }]) =>
+      magnitude === undefined ? [] : [[path, magnitude] as const],
+    ),
+  );
 
 /** PEFT matrices as they are, in PEFT's layout: modules at the largest rank, scales folded into B. */
 export function adapterFromPeft(
@@ -103,8 +118,8 @@ export function adapterFromPeft(
 
 const targetsOf = (modules: readonly LinearModule[]) => [...new Set(modules.map((m) => m.target))];
 
-/** The modules that matrices are for. Throws when one is for no module, or of another size. */
-function adaptedModules(
+/** The modules that matrices are for. Throws a FacetError when one is for no module, or of another size. */
+export function adaptedModules(
   matrices: ReadonlyMap<string, LoraMatrices>,
   modules: readonly LinearModule[],
   where: string,
@@ -113,7 +128,9 @@ function adaptedModules(
   return [...matrices].map(([path, { inFeatures, outFeatures }]) => {
     const module = byPath.get(path);
     if (module === undefined) {
-      throw new FacetError(`${where} adapts ${path}, which the base model does not have.`);
+      const near = nearestName(path, namesInLayer(path, byPath.keys()));
+      const hint = near === undefined ? "" : ` Did you mean ${near}?`;
+      throw new FacetError(`${where} adapts ${path}, which the base model does not have.${hint}`);
     }
     if (module.inFeatures !== inFeatures || module.outFeatures !== outFeatures) {
       throw new FacetError(
@@ -123,6 +140,12 @@ function adaptedModules(
     }
     return module;
   });
+}
+
+/** The names that have the same number of a layer: one of another layer is no other spelling. */
+function namesInLayer(path: string, names: Iterable<string>): string[] {
+  const layer = (name: string) => /\.(\d+)\./.exec(name)?.[1];
+  return [...names].filter((name) => layer(name) === layer(path));
 }
 
 const peftRank = (config: LoraConfig, module: LinearModule) =>

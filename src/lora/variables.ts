@@ -1,5 +1,5 @@
 import { matmul, multiplyDims, reshape, type Tensor, transpose } from "../graph/index.js";
-import type { Delta, LinearModule } from "../nn/linear.js";
+import type { LinearModule } from "../nn/linear.js";
 import { type LoraConfig, loraScale, targetModules } from "./config.js";
 
 /** A trainable variable of an adapter. */
@@ -54,7 +54,7 @@ export function loraDelta(
   config: LoraConfig,
   module: LinearModule,
   tensor: (variable: string) => Tensor,
-): Delta {
+): (x: Tensor) => Tensor {
   const a = tensor(variableName(module, "a"));
   const b = tensor(variableName(module, "b"));
   const scale = loraScale(config);

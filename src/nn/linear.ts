@@ -1,12 +1,12 @@
-import { add, matmul, type Tensor } from "../graph/index.js";
+import { matmul, type Tensor } from "../graph/index.js";
 
-/** What an adapter adds to a linear layer's output: x `[N, in]` to `[N, out]`. */
-export type Delta = (x: Tensor) => Tensor;
+/** What an adapter makes of a linear layer's output y `[N, out]` for its input x `[N, in]`. */
+export type Adaptation = (x: Tensor, y: Tensor) => Tensor;
 
 export interface Linear {
   /** `[out, in]`, in any stored type. */
   readonly weight: Tensor;
-  readonly delta?: Delta | undefined;
+  readonly adapt?: Adaptation | undefined;
 }
 
 /** A linear layer by name and size: what an adapter needs to know to attach to it. */
@@ -23,8 +23,8 @@ export interface LinearModule {
   readonly layer: number;
 }
 
-/** x Wᵀ, plus what the layer's adapter adds. x `[N, in]`, result `[N, out]`. */
+/** x Wᵀ, or what the layer's adapter makes of it. x `[N, in]`, result `[N, out]`. */
 export function linear(x: Tensor, layer: Linear): Tensor {
   const y = matmul(x, layer.weight, { transposeB: true });
-  return layer.delta ? add(y, layer.delta(x)) : y;
+  return layer.adapt ? layer.adapt(x, y) : y;
 }

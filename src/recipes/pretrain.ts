@@ -156,7 +156,7 @@ async function execute(
   const graph: GemmaGraph = {
     config: shape,
     tensor: (name) => trainable.get(name)!,
-    delta: () => undefined,
+    adapt: () => undefined,
     trainable,
   };
   const maxLength = config.sequenceLength;

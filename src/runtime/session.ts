@@ -2,9 +2,11 @@ import type { Engine, Executable, HostTensor } from "../engines/engine.js";
 import { views } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
 import type { Decoder } from "../generation/generate.js";
-import { input, type Program } from "../graph/index.js";
+import { input, type Program, type Tensor } from "../graph/index.js";
 import type { OpenModel } from "../hub/openModel.js";
 import { type Adapter, adapterGraph } from "../lora/adapter.js";
+import { loraScale } from "../lora/config.js";
+import { computeGains, unitGains } from "../lora/dora.js";
 import { frozenWeights } from "../models/gemma/model.js";
 import {
   evaluationProgram,
@@ -17,9 +19,15 @@ import {
 /** A model, an engine and perhaps an adapter: programs are compiled when first needed, and kept. */
 export interface Session {
   readonly model: OpenModel;
+  /** The adapter in use. */
   readonly adapter: Adapter | undefined;
-  /** The adapter's variables, as every program wants them among its inputs. */
+  /** What the adapter in use adds to the inputs of every program but the training one. */
   readonly parameters: Readonly<Record<string, HostTensor>>;
+  /**
+   * Puts another of the session's adapters on the model; compiled programs stay. A decoder that was
+   * handed out before keeps its adapter.
+   */
+  use(adapter: Adapter): Promise<void>;
   /** Forward and backward. `recompute` trades time for the memory of activations. */
   training(maxLength: number, options: { recompute: boolean }): Promise<Executable>;
   evaluation(maxLength: number): Promise<Executable>;
@@ -32,14 +40,28 @@ export interface Session {
 /** Input of a training program whose adapter has dropout: an int32 scalar, another one at every step. */
 export const dropoutSeedName = "dropoutSeed";
 
-export function openSession(model: OpenModel, engine: Engine, adapter?: Adapter): Session {
+/**
+ * Opens a session with an adapter in use, or none. `others` are adapters that it can be switched to: all must have the
+ * shape of `adapter`, which `shareShape` gives them.
+ */
+export function openSession(
+  model: OpenModel,
+  engine: Engine,
+  adapter?: Adapter,
+  others: readonly Adapter[] = [],
+): Session {
   const compiled = new Map<string, Promise<Executable>>();
   const { config } = model;
   const tensor = frozenWeights(model.weights);
-  const graph: GemmaGraph = { config, tensor, ...adapterGraph(adapter) };
+  const adapters = adapter === undefined ? others : [adapter, ...others];
+  requireOneShape(adapters);
+  const gained = new Set(adapters.flatMap(({ magnitudes }) => [...(magnitudes?.keys() ?? [])]));
+  const graph: GemmaGraph = { config, tensor, ...adapterGraph(adapter, { gained }) };
   const dropoutSeed = input(dropoutSeedName, [], "int32");
   const trainingGraph: GemmaGraph = { config, tensor, ...adapterGraph(adapter, { dropoutSeed }) };
-  const parameters = adapter ? views(adapter.parameters.slots, adapter.parameters.values) : {};
+  const loaded = new Map(adapters.map((one) => [one, putOn(one, gained, tensor, engine)]));
+  const none: Loaded = { adapter: undefined, parameters: {}, ready: async () => {} };
+  let current = adapter === undefined ? none : loaded.get(adapter)!;
 
   const compile = (kind: string, maxLength: number, build: (length: number) => Program) => {
     if (maxLength > config.maxPositions) {
@@ -62,17 +84,39 @@ export function openSession(model: OpenModel, engine: Engine, adapter?: Adapter)
 
   return {
     model,
-    adapter,
-    parameters,
-    training: (maxLength, { recompute }) =>
-      compile(`training:${recompute}`, maxLength, (length) =>
+    get adapter() {
+      return current.adapter;
+    },
+    get parameters() {
+      return current.parameters;
+    },
+    async use(next) {
+      const found = loaded.get(next);
+      if (found === undefined) throw new Error("this adapter was not given to openSession");
+      await found.ready();
+      current = found;
+    },
+    async training(maxLength, { recompute }) {
+      if (gained.size > 0) {
+        throw new FacetError("A DoRA adapter can be used and exported, but not trained.");
+      }
+      return compile(`training:${recompute}`, maxLength, (length) =>
         trainingProgram(trainingGraph, { maxLength: length, recompute }),
-      ),
-    evaluation: (maxLength) =>
-      compile("evaluation", maxLength, (length) => evaluationProgram(graph, { maxLength: length })),
-    logits: (maxLength) =>
-      compile("logits", maxLength, (length) => logitsProgram(graph, { maxLength: length })),
+      );
+    },
+    async evaluation(maxLength) {
+      await current.ready();
+      return compile("evaluation", maxLength, (length) =>
+        evaluationProgram(graph, { maxLength: length }),
+      );
+    },
+    async logits(maxLength) {
+      await current.ready();
+      return compile("logits", maxLength, (length) => logitsProgram(graph, { maxLength: length }));
+    },
     async decoder(maxLength) {
+      const { parameters, ready } = current;
+      await ready();
       const program = await compile("generation", maxLength, (length) =>
         generationProgram(graph, { maxLength: length }),
       );
@@ -84,6 +128,41 @@ export function openSession(model: OpenModel, engine: Engine, adapter?: Adapter)
       compiled.clear();
     },
   };
+}
+
+/** An adapter as the inputs of programs. */
+interface Loaded {
+  readonly adapter: Adapter | undefined;
+  readonly parameters: Readonly<Record<string, HostTensor>>;
+  /** Resolves when the inputs that have to be computed have their values. */
+  ready(): Promise<void>;
+}
+
+function putOn(
+  adapter: Adapter,
+  gained: ReadonlySet<string>,
+  tensor: (name: string) => Tensor,
+  engine: Engine,
+): Loaded {
+  const { slots, values } = adapter.parameters;
+  const gains = unitGains(adapter.modules.filter(({ path }) => gained.has(path)));
+  let ready: Promise<void> | undefined;
+  return {
+    adapter,
+    parameters: { ...views(slots, values), ...gains },
+    ready() {
+      ready ??= computeGains(adapter, (path) => tensor(`${path}.weight`), engine, gains);
+      return ready;
+    },
+  };
+}
+
+function requireOneShape([first, ...others]: readonly Adapter[]): void {
+  const shape = ({ config, parameters: { slots } }: Adapter) =>
+    JSON.stringify([config.layout, loraScale(config), slots]);
+  if (others.some((other) => shape(other) !== shape(first!))) {
+    throw new Error("adapters of one session must have one shape: give them to shareShape first");
+  }
 }
 
 /** The model's tokenizer. Throws a FacetError for a model folder without one. */

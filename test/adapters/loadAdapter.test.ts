@@ -2,8 +2,12 @@ import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadAdapter } from "../../src/adapters/loadAdapter.js";
+import { writeMlxAdapter } from "../../src/adapters/mlx.js";
+import { readAdapter } from "../../src/adapters/read.js";
 import { views } from "../../src/engines/parameters.js";
 import { FacetError } from "../../src/errors.js";
+import { readPeftAdapter } from "../../src/formats/peft.js";
+import { toPeft } from "../../src/lora/peft.js";
 import { kerasAdapter } from "../support/kerasFit.js";
 import { fixture, temporaryFolder } from "../support/modelFolder.js";
 import * as tiny from "../support/tinyGemma.js";
@@ -37,6 +41,29 @@ describe("loadAdapter", () => {
     const { config, parameters } = await loadAdapter(path, tiny.modules);
     expect(config).toMatchObject({ rank: 4, alpha: 4, layout: "keras" });
     expect(parameters).toEqual(kerasAdapter("after_fit_batch2").parameters);
+  });
+
+  test("reads an MLX folder, of DoRA too", async () => {
+    const matrices = new Map(
+      [...readPeftAdapter(peft("qv")).matrices].map(([path, lora]) => {
+        const magnitude = new Float32Array(lora.outFeatures).fill(3);
+        return [path, { ...lora, magnitude }] as const;
+      }),
+    );
+    const folder = join(temporaryFolder(), "mlx");
+    await writeMlxAdapter(folder, { matrices, baseModel: undefined }, 3);
+    const { magnitudes, ...loaded } = await loadAdapter(folder, tiny.modules);
+    expect(loaded.parameters.values).toEqual(
+      (await loadAdapter(peft("qv"), tiny.modules)).parameters.values,
+    );
+    expect([...magnitudes!.keys()]).toEqual(loaded.modules.map((module) => module.path));
+  });
+
+  test("needs the base model to know what a Keras file is for", async () => {
+    const path = fixture("keras_gemma1_tiny/adapter.lora.h5");
+    const { matrices } = await readAdapter(path, tiny.modules);
+    expect(matrices).toEqual(toPeft(kerasAdapter("after_fit_batch2")).matrices);
+    await expect(readAdapter(path)).rejects.toThrow(/does not say which layers .* base model too/);
   });
 
   test("refuses what is no adapter, or one for another model", async () => {

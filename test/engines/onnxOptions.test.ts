@@ -30,7 +30,7 @@ function fullTraining() {
   );
   const inputs = views(slots, values);
   for (const [name, { data }] of Object.entries(inputs)) data.set(tiny.weights.tensor(name).data);
-  const graph: GemmaGraph = { config: tiny.config, tensor, delta: () => undefined, trainable };
+  const graph: GemmaGraph = { config: tiny.config, tensor, adapt: () => undefined, trainable };
   return { graph, inputs };
 }
 

@@ -119,7 +119,13 @@ describe("readPeftAdapter", () => {
   });
 
   it.each([
-    [{ use_dora: true }, /use_dora = true: it is a DoRA adapter/],
+    [
+      { use_dora: true },
+      /q_proj has no lora_magnitude_vector, but adapter_config.json says use_dora/,
+    ],
+    [{ layers_to_transform: [0, 2] }, /layers\.1\..*layers_to_transform names only 0, 2/],
+    [{ layers_to_transform: 1 }, /layers_to_transform names only 1/],
+    [{ layers_to_transform: "0" }, /layers_to_transform/],
     [{ modules_to_save: ["lm_head"] }, /modules_to_save = \["lm_head"\]/],
     [{ bias: "all" }, /bias = "all"/],
     [{ lora_bias: true }, /lora_bias = true/],
@@ -159,6 +165,36 @@ describe("readPeftAdapter", () => {
   ];
   const reshape = (name: RegExp, shape: number[]) => (tensors: TensorToWrite[]) =>
     tensors.map((tensor) => (name.test(tensor.name) ? { ...tensor, shape } : tensor));
+
+  it.each([
+    ["without PEFT's prefix", rename(/^base_model\.model\./, "")],
+    ["with PEFT's name of the adapter", rename(/\.weight$/, ".default.weight")],
+  ])("reads names %s", (_, change) => {
+    expect(readPeftAdapter(copyWithTensors(change)).matrices).toEqual(readPeftAdapter(QV).matrices);
+  });
+
+  it.each(["", ".weight", ".default.weight"])(
+    "reads the magnitudes of DoRA, named lora_magnitude_vector%s",
+    (suffix) => {
+      const magnitudes = (tensors: TensorToWrite[]) =>
+        tensors.flatMap((tensor) => {
+          const [, module] = /^(.+)\.lora_B\.weight$/.exec(tensor.name) ?? [];
+          if (module === undefined) return [tensor];
+          const data = Float32Array.from({ length: tensor.shape[0]! }, (_, i) => i + 0.5);
+          const name = `${module}.lora_magnitude_vector${suffix}`;
+          return [tensor, { name, dtype: "F32" as const, shape: [data.length], data }];
+        });
+      const folder = copyWithTensors(magnitudes);
+      const config = JSON.parse(readFileSync(`${QV}/adapter_config.json`, "utf8"));
+      writeFileSync(`${folder}/adapter_config.json`, JSON.stringify({ ...config, use_dora: true }));
+      const { matrices } = readPeftAdapter(folder);
+      for (const [module, lora] of readPeftAdapter(QV).matrices) {
+        const magnitude = Float32Array.from({ length: lora.outFeatures }, (_, i) => i + 0.5);
+        expect(matrices.get(module)).toEqual({ ...lora, magnitude });
+      }
+    },
+  );
+
   it.each([
     [
       "an A without its B",
@@ -176,15 +212,24 @@ describe("readPeftAdapter", () => {
       add("base_model.model.lm_head.weight"),
       /lm_head.weight".*have to ignore/,
     ],
-    ["DoRA's magnitudes", add(`base_model.model.${Q0}.lora_magnitude_vector`), /DoRA/],
+    [
+      "DoRA's magnitudes, which PEFT would ignore",
+      add(`base_model.model.${Q0}.lora_magnitude_vector`),
+      /q_proj has a lora_magnitude_vector, but adapter_config.json does not say use_dora/,
+    ],
+    [
+      "DoRA's magnitudes alone",
+      (tensors) => add(`${Q0}.lora_magnitude_vector`)(drop(/0.*q_proj/)(tensors)),
+      /q_proj has a magnitude vector but no lora_A/,
+    ],
+    ["two matrices for one", add(`${Q0}.lora_A.weight`), /are for the same matrix/],
     [
       "an adapted embedding",
       add("base_model.model.model.embed_tokens.lora_embedding_A"),
       /embedding/,
     ],
     ["a trained bias", add(`base_model.model.${Q0}.lora_B.bias`), /trained bias/],
-    ["names without PEFT's prefix", rename(/^base_model\.model\./, ""), /its name is not/],
-    ["names with an adapter name", rename(/\.weight$/, ".default.weight"), /its name is not/],
+    ["the names of another adapter", rename(/\.weight$/, ".other.weight"), /its name is not/],
     [
       "a matrix of another rank",
       reshape(/0.*q_proj.lora_B/, [32, 8]),

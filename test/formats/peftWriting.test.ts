@@ -83,6 +83,15 @@ describe("writePeftAdapter", () => {
     );
   });
 
+  it("reads back DoRA, of some of the blocks", async () => {
+    const magnitude = Float32Array.of(1, 2, 3, 4, 5);
+    const matrices = new Map([[Q0, { ...lora(4, 6, 5, 2), magnitude }]]);
+    await writePeftAdapter(at("out"), { ...options, matrices, layersToTransform: [0] });
+    const { config, matrices: read } = readPeftAdapter(at("out"));
+    expect(config).toMatchObject({ useDora: true, layersToTransform: [0] });
+    expect(read).toEqual(matrices);
+  });
+
   it("replaces an older adapter, but no folder with other files", async () => {
     await writePeftAdapter(at("out"), {
       ...options,
@@ -103,6 +112,16 @@ describe("writePeftAdapter", () => {
     [{ alpha: 4 }, /q_proj has scale 2, but the adapter's alpha and rank give 1/],
     [{ useRslora: true }, /q_proj has scale 2, but the adapter's alpha and rank give 4/],
     [{ targetModules: ["v_proj"] }, /q_proj has LoRA matrices, but target_modules/],
+    [{ layersToTransform: [1] }, /q_proj has LoRA matrices, but layers_to_transform names only 1/],
+    [
+      {
+        matrices: new Map([
+          [Q0, { ...lora(4, 6, 5, 2), magnitude: new Float32Array(5) }],
+          [Q0.replace("q_", "v_"), lora(4, 6, 5, 2)],
+        ]),
+      },
+      /v_proj has no magnitudes, but others have/,
+    ],
     [{ matrices: new Map([[Q0, { ...lora(4, 6, 5, 2), inFeatures: 7 }]]) }, /lora_A.*\[4,7\]/],
   ])("refuses %j and leaves what was there", async (changes, message) => {
     mkdirSync(at("out"));

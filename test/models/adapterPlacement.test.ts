@@ -63,7 +63,7 @@ describe("the backward pass computes nothing that nobody needs", () => {
     const model: GemmaGraph = {
       config: tiny.config,
       tensor: (name) => trainable.get(name)!,
-      delta: () => undefined,
+      adapt: () => undefined,
       trainable,
     };
     expect(named(trainingProgram(model, options).nodes, "scatterAddRows")).toHaveLength(2);

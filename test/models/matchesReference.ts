@@ -143,7 +143,7 @@ export function matchesReference(tiny: ReferenceGemma): void {
       const model = {
         config: tiny.config,
         tensor: (name: string) => trainable.get(name)!,
-        delta: () => undefined,
+        adapt: () => undefined,
         trainable,
       };
       const { loss, gradients } = await gradientOf(model, parameters, tiny.batch("pad"), recompute);

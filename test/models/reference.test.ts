@@ -57,7 +57,7 @@ test("any small model, grouped heads and heads that are not D wide included: log
       const model: GemmaGraph = {
         config,
         tensor: (name) => weights.get(name)!,
-        delta: lora.delta,
+        adapt: lora.adapt,
         trainable,
       };
       const parameters = Object.fromEntries(
@@ -115,7 +115,7 @@ test("scores are scaled by 1 / √headDim, also where heads are not D / heads wi
   };
   const weights = trainableWeights(config);
   const tensor = (name: string) => weights.get(name)!;
-  const model = { config, tensor, delta: () => undefined, trainable: new Map() };
+  const model = { config, tensor, adapt: () => undefined, trainable: new Map() };
   const scales = logitsProgram(model, size).nodes.map(({ attributes }) => attributes.scale);
   expect(scales.filter((scale) => typeof scale === "number" && scale !== 1)).toEqual([0.5, 0.5]);
 });

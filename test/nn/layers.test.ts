@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { input, matmul, multiply, program, type Tensor } from "../../src/graph/index.js";
+import { add, input, matmul, multiply, program, type Tensor } from "../../src/graph/index.js";
 import { geglu } from "../../src/nn/geglu.js";
 import { linear } from "../../src/nn/linear.js";
 import { evaluateProgram } from "../graph/referenceEngine.js";
@@ -17,9 +17,10 @@ describe("linear", () => {
     expect(evaluate(linear(x, { weight }), inputs)).toEqual(array([1, 2, 210, 3, 4, 430], [2, 3]));
   });
 
-  test("adds what its adapter adds, computed from the same input", () => {
-    const delta = (input: Tensor) => multiply(matmul(input, weight, { transposeB: true }), 2);
-    expect(evaluate(linear(x, { weight, delta }), inputs)).toEqual(
+  test("is what its adapter makes of it, and of the input", () => {
+    const adapt = (input: Tensor, y: Tensor) =>
+      add(y, multiply(matmul(input, weight, { transposeB: true }), 2));
+    expect(evaluate(linear(x, { weight, adapt }), inputs)).toEqual(
       array([3, 6, 630, 9, 12, 1290], [2, 3]),
     );
   });

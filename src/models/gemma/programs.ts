@@ -13,7 +13,7 @@ import {
   symbol,
   type Tensor,
 } from "../../graph/index.js";
-import type { Delta } from "../../nn/linear.js";
+import type { Adaptation } from "../../nn/linear.js";
 import { softCap } from "../../nn/softCap.js";
 import { type ForwardContext, gemmaBackbone } from "./backbone.js";
 import type { GemmaConfig } from "./config.js";
@@ -25,8 +25,8 @@ export interface GemmaGraph {
   readonly config: GemmaConfig;
   /** The tensor of a weight name: frozen in a file, or a trainable input. */
   readonly tensor: (name: string) => Tensor;
-  /** The adapter of a module, if it has one. */
-  readonly delta: (module: string) => Delta | undefined;
+  /** What the adapter does to a module, if anything. */
+  readonly adapt: (module: string) => Adaptation | undefined;
   /** Inputs to differentiate with respect to, by name. */
   readonly trainable: ReadonlyMap<string, Tensor>;
 }
@@ -49,7 +49,7 @@ function forward(model: GemmaGraph, maxLength: number, recompute = false) {
     views: layerViews(config, positions, positions, maxLength),
     recompute,
   };
-  const w = gemmaWeights(config, model.tensor, model.delta);
+  const w = gemmaWeights(config, model.tensor, model.adapt);
   return { hidden: gemmaBackbone(ids, w, config, context), w };
 }
 
@@ -151,7 +151,7 @@ export function generationProgram(model: GemmaGraph, { maxLength }: ProgramOptio
       return { keys, values };
     },
   };
-  const w = gemmaWeights(config, model.tensor, model.delta);
+  const w = gemmaWeights(config, model.tensor, model.adapt);
   const hidden = gemmaBackbone(ids, w, config, context);
   const chosen = gatherRows(hidden, input("rows", [R!], "int32"));
   return program({ logits: logitsOf(model, chosen, w.embedding), ...grown });

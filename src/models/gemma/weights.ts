@@ -1,7 +1,7 @@
 import { add, type Tensor, toFloat32 } from "../../graph/index.js";
 import type { AttentionWeights } from "../../nn/attention.js";
 import type { GegluWeights } from "../../nn/geglu.js";
-import type { Delta, Linear, LinearModule } from "../../nn/linear.js";
+import type { Adaptation, Linear, LinearModule } from "../../nn/linear.js";
 import type { Norm } from "../../nn/norm.js";
 import type { GemmaConfig } from "./config.js";
 import { familyOf } from "./family.js";
@@ -97,11 +97,11 @@ export function gemmaWeightSpecs(config: GemmaConfig): WeightSpec[] {
   ];
 }
 
-/** Arranges a model's tensors for the forward pass; `delta` gives the adapter of a module, if any. */
+/** Arranges a model's tensors for the forward pass; `adapt` gives what an adapter does to a module, if anything. */
 export function gemmaWeights(
   config: GemmaConfig,
   tensor: (name: string) => Tensor,
-  delta: (module: string) => Delta | undefined,
+  adapt: (module: string) => Adaptation | undefined,
 ): GemmaWeights {
   const { norms, headNorms } = familyOf(config);
   /** Gemma's norms scale by 1 + weight. */
@@ -115,7 +115,7 @@ export function gemmaWeights(
       name === undefined ? undefined : norm(`${block}.${name}`);
     const module = (target: Target): Linear => {
       const path = `${block}.${parent(target)}.${target}`;
-      return { weight: tensor(`${path}.weight`), delta: delta(path) };
+      return { weight: tensor(`${path}.weight`), adapt: adapt(path) };
     };
     return {
       preAttention: norm(`${block}.${norms.preAttention}`),

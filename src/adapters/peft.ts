@@ -1,0 +1,104 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { FacetError } from "../errors.js";
+import { readPeftAdapter, writePeftAdapter } from "../formats/peft.js";
+import type { PeftConfig } from "../formats/peftConfig.js";
+import { canonical } from "../lora/canonical.js";
+import { withinTextModel } from "../models/gemma/textTensors.js";
+import type { LinearModule } from "../nn/linear.js";
+import type { AdapterFile } from "./adapterFile.js";
+import { bindAdapter, requireComplete } from "./bind.js";
+
+const holdsConfig = (folder: string) => existsSync(join(folder, "adapter_config.json"));
+
+/**
+ * The folder of the adapter that a path stands for: the folder itself, the `adapter` of a run, or its only sub-folder
+ * with an adapter (PEFT saves every adapter but the one called "default" in a sub-folder). Undefined when there is none.
+ * Throws a FacetError when there are several.
+ */
+export function adapterFolder(path: string): string | undefined {
+  if (!existsSync(path) || holdsConfig(path)) return existsSync(path) ? path : undefined;
+  if (holdsConfig(join(path, "adapter"))) return join(path, "adapter");
+  const inside = readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && holdsConfig(join(path, entry.name)))
+    .map(({ name }) => name);
+  if (inside.length > 1) {
+    throw new FacetError(
+      `${path} holds several adapters: ${inside.sort().join(", ")}. Name one, for example ${join(path, inside[0]!)}.`,
+    );
+  }
+  return inside[0] === undefined ? undefined : join(path, inside[0]);
+}
+
+/**
+ * Reads a PEFT folder. With the `modules` of the base model, every matrix must bind to one of them, and every module
+ * that the configuration targets must have its matrices. Throws a FacetError for these and for all that `readPeftAdapter`
+ * refuses.
+ */
+export function readPeft(folder: string, modules?: readonly LinearModule[]): AdapterFile {
+  const { config, matrices } = readPeftAdapter(folder);
+  const file = { matrices, baseModel: config.baseModel ?? undefined };
+  if (modules === undefined) return file;
+  const bound = bindAdapter(file, modules, folder);
+  const targets = targetsOf(config);
+  const expected = modules.filter((module) => targets(module));
+  requireComplete(bound, expected, folder, "target_modules in adapter_config.json names it");
+  return bound;
+}
+
+/** Which modules a configuration targets, as far as it says so in lists of names. */
+function targetsOf(config: PeftConfig): (module: LinearModule) => boolean {
+  const { targetModules, layersToTransform: layers, excludesModules } = config;
+  // A pattern comes from a stranger, and PEFT's can take any time to match.
+  if (!Array.isArray(targetModules) || excludesModules) return () => false;
+  const names = targetModules.map((name) => withinTextModel(name) ?? name);
+  return ({ path, layer }) => {
+    const own = withinTextModel(path) ?? path;
+    if (names.includes(own)) return true;
+    return (
+      names.some((name) => own.endsWith(`.${name}`)) && (layers === null || layers.includes(layer))
+    );
+  };
+}
+
+/**
+ * Writes a PEFT folder in the portable form of `canonical`. `modules` are those of the base model, if it is at hand:
+ * then an adapter of all its layers is written as such, else as one of the layers that it has. Throws what
+ * `writePeftAdapter` throws.
+ */
+export async function writePeft(
+  folder: string,
+  file: AdapterFile,
+  modules?: readonly LinearModule[],
+): Promise<void> {
+  const { rank, matrices } = canonical(file.matrices);
+  await writePeftAdapter(folder, {
+    matrices,
+    rank,
+    alpha: rank,
+    baseModel: file.baseModel ?? null,
+    ...targeting([...matrices.keys()], modules),
+  });
+}
+
+/** The shortest settings of PEFT that target exactly these modules. */
+function targeting(
+  paths: readonly string[],
+  modules: readonly LinearModule[] | undefined,
+): { targetModules: readonly string[]; layersToTransform: readonly number[] | null } {
+  const layersOf = new Map<string, Set<number>>();
+  for (const path of paths) {
+    const [, layer, name] = /\.(\d+)\..*?([^.]+)$/.exec(path) ?? [];
+    if (name === undefined) return { targetModules: paths, layersToTransform: null };
+    layersOf.set(name, (layersOf.get(name) ?? new Set()).add(Number(layer)));
+  }
+  const [first, ...others] = [...layersOf.values()].map((layers) =>
+    [...layers].sort((a, b) => a - b),
+  );
+  if (others.some((layers) => layers.join() !== first!.join())) {
+    return { targetModules: paths, layersToTransform: null };
+  }
+  const every = new Set(modules?.map(({ layer }) => layer));
+  const targetModules = [...layersOf.keys()];
+  return { targetModules, layersToTransform: first!.length === every.size ? null : first! };
+}
