@@ -9,7 +9,8 @@ import { readStrictJson } from "../formats/strictJson.js";
 import { readGemmaConfig, toHuggingFaceConfig } from "../models/gemma/config.js";
 import { bindWeights } from "../models/gemma/model.js";
 import { textTensors } from "../models/gemma/textTensors.js";
-import { readSentencePiece } from "../tokenizers/sentencePiece.js";
+import { huggingFaceTokenizerFiles } from "../tokenizers/huggingFaceFiles.js";
+import { readTokenizer } from "../tokenizers/tokenizerFiles.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { textModel } from "./textModel.js";
 
@@ -29,13 +30,12 @@ export function readHuggingFace(folder: string): Checkpoint {
   const root = resolve(folder);
   const config = readGemmaConfig(root);
   const bound = bindWeights(config, textTensors(config, openCheckpoint(root)), root);
-  const tokenizer = join(root, "tokenizer.model");
   const companions = companionNames.filter((name) => existsSync(join(root, name)));
   return {
     name: basename(root),
     config,
     tensors: new Map([...bound].map(([name, info]) => [name, storedTensor(info)])),
-    tokenizer: existsSync(tokenizer) ? readSentencePiece(tokenizer) : undefined,
+    tokenizer: readTokenizer(root, config.vocabularySize),
     chatTemplate: readChatTemplate(root),
     companions: new Map(companions.map((name) => [name, join(root, name)])),
   };
@@ -66,7 +66,7 @@ export async function writeHuggingFace(
   },
 ): Promise<void> {
   const { dtype, card, shardBytes = largestShard } = options;
-  const { config, tensors, companions = new Map() } = textModel(checkpoint);
+  const { config, tensors, ...texts } = textModel(checkpoint);
   await writeFolderAtomic(folder, (place) => {
     const json = (name: string, value: unknown) =>
       writeFileAtomic(join(place, name), `${JSON.stringify(value, null, 2)}\n`);
@@ -81,9 +81,22 @@ export async function writeHuggingFace(
       writeSafetensors(join(place, name), parts);
     }
     if (shards.size > 1) json("model.safetensors.index.json", indexOf(shards));
-    for (const [name, path] of companions) copyFileSync(path, join(place, name));
+    writeCompanions(place, texts);
     if (card !== undefined) writeFileAtomic(join(place, "README.md"), card);
   });
+}
+
+/** What says how text goes in and out: as the model's own folder has it, and made from the tokenizer where it has not. */
+function writeCompanions(
+  place: string,
+  { tokenizer, chatTemplate, companions }: Omit<Checkpoint, "config" | "tensors">,
+): void {
+  if (tokenizer !== undefined) {
+    for (const [name, content] of huggingFaceTokenizerFiles(tokenizer, chatTemplate)) {
+      writeFileAtomic(join(place, name), content);
+    }
+  }
+  for (const [name, path] of companions ?? []) copyFileSync(path, join(place, name));
 }
 
 type Tensors = ReadonlyMap<string, StoredTensor>;

@@ -7,8 +7,9 @@ import type { TensorInfo } from "../formats/safetensors.js";
 import { type GemmaConfig, readGemmaConfig } from "../models/gemma/config.js";
 import { bindWeights } from "../models/gemma/model.js";
 import { textTensors } from "../models/gemma/textTensors.js";
-import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
+import { tokenizerOf } from "../tokenizers/sentencePiece.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
+import { readTokenizer } from "../tokenizers/tokenizerFiles.js";
 import { adopt } from "./adopt.js";
 import { facetHome, presetFolder, presets } from "./presets.js";
 
@@ -62,7 +63,8 @@ function openFolder(folder: string, name: string): OpenModel {
   const config = readGemmaConfig(folder);
   const stored = textTensors(config, followLinks(openCheckpoint(folder)));
   const weights = bindWeights(config, stored, folder);
-  const tokenizer = openTokenizer(folder, config);
+  const model = readTokenizer(folder, config.vocabularySize);
+  const tokenizer = model && tokenizerOf(model);
   return { name, folder, config, weights, tokenizer };
 }
 
@@ -87,16 +89,4 @@ function followLinks(tensors: ReadonlyMap<string, TensorInfo>): Map<string, Tens
       return [name, { ...tensor, file }];
     }),
   );
-}
-
-function openTokenizer(folder: string, config: GemmaConfig): Tokenizer | undefined {
-  const path = join(folder, "tokenizer.model");
-  if (!existsSync(path)) return undefined;
-  const tokenizer = loadSentencePiece(path);
-  if (tokenizer.vocabularySize > config.vocabularySize) {
-    throw new FacetError(
-      `${path} has ${tokenizer.vocabularySize} pieces, but the model's vocabulary is ${config.vocabularySize}.`,
-    );
-  }
-  return tokenizer;
 }

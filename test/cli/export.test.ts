@@ -48,6 +48,15 @@ describe("facet export", () => {
     expect(readFileSync(join(folder, "whole", "README.md"), "utf8")).toContain("rank 4 on q_proj");
   });
 
+  test("a merged GGUF file opens as any other model, with its tokenizer", async () => {
+    await facet("--to", "merged-gguf", "--out", "one.gguf", "--no-verify");
+    const prompt = ["--prompt", "The sea", "--max-length", "12", "--json"];
+    const live = ["generate", "--model", "tiny", "--adapter", "peft", ...prompt];
+    const { completion } = JSON.parse((await runFacet(live, folder)).stdout);
+    const merged = await runFacet(["generate", "--model", "one.gguf", ...prompt], folder);
+    expect(JSON.parse(merged.stdout).completion).toBe(completion);
+  });
+
   test("without verification it says so", async () => {
     const { code, stderr } = await facet("--to", "gguf", "--out", "un.gguf", "--no-verify");
     expect(code).toBe(0);

@@ -42,7 +42,8 @@ export interface Running {
 
 /** Starts the command line as its user would, in `cwd`, with `input` on stdin. */
 export function startFacet(args: readonly string[], cwd: string, input = ""): Running {
-  const child = spawn(process.execPath, [...program, ...args], { cwd });
+  const env = { ...process.env, FACET_HOME: join(cwd, ".facet") };
+  const child = spawn(process.execPath, [...program, ...args], { cwd, env });
   child.stdin.end(input);
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
