@@ -11,7 +11,11 @@ import { sharesBetweenHeads, variableName } from "./variables.js";
  * The adapter as PEFT matrices in one portable form (see `canonical`). Exact for both layouts: a B that
  * Keras shares between heads becomes block-diagonal, at rank heads · r.
  */
-export function toPeft(adapter: Adapter): { rank: number; matrices: Map<string, LoraMatrices> } {
+export const toPeft = (adapter: Adapter): { rank: number; matrices: Map<string, LoraMatrices> } =>
+  canonical(matricesOf(adapter));
+
+/** The adapter as PEFT matrices at the rank that each module needs, with the adapter's scale. */
+export function matricesOf(adapter: Adapter): Map<string, LoraMatrices> {
   const { config, modules, parameters, magnitudes } = adapter;
   const values = views(parameters.slots, parameters.values);
   const scale = loraScale(config);
@@ -35,7 +39,7 @@ export function toPeft(adapter: Adapter): { rank: number; matrices: Map<string, 
     const lora = { a, b, rank, inFeatures, outFeatures, scale };
     matrices.set(path, magnitude === undefined ? lora : { ...lora, magnitude });
   }
-  return canonical(matrices);
+  return matrices;
 }
 
 /** Fills an adapter of this configuration from PEFT matrices; refuses what its layout cannot hold. */
@@ -57,12 +61,15 @@ export function fromPeft(
   for (const module of chosen) {
     const matrix = matrices.get(module.path)!;
     const scale = matrix.scale / loraScale(config);
-    const used = { a: new Set<number>(), b: new Set<number>() };
+    const used = {
+      a: new Uint8Array(matrix.a.length),
+      b: new Uint8Array(matrix.b.length),
+    };
     const [a, b] = [
       values[variableName(module, "a")]!.data,
       values[variableName(module, "b")]!.data,
     ];
-    const seen = new Set<number>();
+    const filled = new Uint8Array(b.length);
     const refuse = () =>
       new FacetError(
         `${where}: the update of ${module.path} has no exact form with Keras's variables at rank ` +
@@ -72,19 +79,19 @@ export function fromPeft(
       if (row >= matrix.rank) return;
       const source = row * module.inFeatures + column;
       a[target] = matrix.a[source]!;
-      used.a.add(source);
+      used.a[source] = 1;
     });
     eachB(config, module, (target, row, column) => {
       if (column >= matrix.rank) return;
       const source = row * matrix.rank + column;
       const value = matrix.b[source]! * scale;
-      if (seen.has(target) && b[target] !== Math.fround(value)) throw refuse();
-      seen.add(target);
+      if (filled[target] && b[target] !== Math.fround(value)) throw refuse();
+      filled[target] = 1;
       b[target] = value;
-      used.b.add(source);
+      used.b[source] = 1;
     });
-    const leftOver = (data: Float32Array, taken: Set<number>) =>
-      data.some((value, i) => value !== 0 && !taken.has(i));
+    const leftOver = (data: Float32Array, taken: Uint8Array) =>
+      data.some((value, i) => value !== 0 && !taken[i]);
     if (leftOver(matrix.b, used.b) || leftOver(matrix.a, used.a)) throw refuse();
   }
   return magnitudes.size > 0 ? { ...adapter, magnitudes } : adapter;
@@ -97,23 +104,26 @@ const magnitudesOf = (matrices: ReadonlyMap<string, LoraMatrices>) =>
     ),
   );
 
-/** PEFT matrices as they are, in PEFT's layout: modules at the largest rank, scales folded into B. */
+/** PEFT matrices in PEFT's layout: modules at the largest rank; where scales differ, they are folded into B. */
 export function adapterFromPeft(
   matrices: ReadonlyMap<string, LoraMatrices>,
   modules: readonly LinearModule[],
   where: string,
 ): Adapter {
   const chosen = adaptedModules(matrices, modules, where);
-  const all = [...matrices.values()];
+  const shape = commonShape(matrices.values());
+  return fromPeft(matrices, { ...shape, targets: targetsOf(chosen) }, chosen, where);
+}
+
+/** What holds all these matrices in PEFT's layout; their scale stays as it is where they have one. */
+export function commonShape(
+  matrices: Iterable<LoraMatrices>,
+): Pick<LoraConfig, "rank" | "alpha" | "layout"> {
+  const all = [...matrices];
   const rank = Math.max(...all.map((matrix) => matrix.rank));
-  const same = all.every((matrix) => matrix.scale === all[0]!.scale && matrix.rank === rank);
-  const alpha = same ? all[0]!.scale * rank : rank;
-  return fromPeft(
-    matrices,
-    { rank, alpha, targets: targetsOf(chosen), layout: "standard" },
-    chosen,
-    where,
-  );
+  const { scale } = all[0]!;
+  const same = scale > 0 && all.every((matrix) => matrix.scale === scale);
+  return { rank, alpha: same ? scale * rank : rank, layout: "standard" };
 }
 
 const targetsOf = (modules: readonly LinearModule[]) => [...new Set(modules.map((m) => m.target))];
