@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
 import { FacetError } from "../../src/errors.js";
+import type { Hdf5GroupToWrite } from "../../src/formats/hdf5/layout.js";
+import { writeHdf5 } from "../../src/formats/hdf5/writeHdf5.js";
 import { gemmaLoraIndex, readKerasLora } from "../../src/formats/kerasLora.js";
 import { readFloat32, readSafetensorsHeader } from "../../src/formats/safetensors.js";
 import { temporaryFolder } from "./temporaryFolder.js";
@@ -21,27 +23,28 @@ const good: Content = {
   "lora/8/vars/lora_kernel_b": { data: Float32Array.of(1, 2), shape: [2, 1] },
 };
 
-/** Writes an HDF5 file with these datasets, by the library alone. */
-async function writeHdf5(path: string, content: Content): Promise<void> {
-  const h5wasm = await import("h5wasm");
-  const { FS } = await h5wasm.ready;
-  const file = new h5wasm.File("/made.h5", "w");
-  for (const [name, { data, shape }] of Object.entries(content)) {
-    const parts = name.split("/");
-    for (let depth = 1; depth < parts.length; depth++) {
-      const group = parts.slice(0, depth).join("/");
-      if (file.get(group) === null || file.get(group) === undefined) file.create_group(group);
-    }
-    file.create_dataset({ name, data, shape });
-  }
-  file.close();
-  writeFileSync(path, FS.readFile("/made.h5"));
-  FS.unlink("/made.h5");
+/** Writes an HDF5 file with these datasets. */
+function writeDatasets(path: string, content: Content): void {
+  const tree = (under: string): Hdf5GroupToWrite => {
+    const names = Object.keys(content).filter((name) => name.startsWith(under));
+    const keys = new Set(names.map((name) => name.slice(under.length).split("/")[0]!));
+    const member = (key: string) => {
+      const found = content[under + key];
+      if (found === undefined) return tree(`${under}${key}/`);
+      const { data, shape } = found;
+      const type =
+        data instanceof Float32Array ? "F32" : data instanceof Float64Array ? "F64" : "I64";
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      return { kind: "dataset", type, shape, data: () => [bytes] } as const;
+    };
+    return { kind: "group", members: new Map([...keys].map((key) => [key, member(key)])) };
+  };
+  writeHdf5(path, tree(""));
 }
 
 describe("readKerasLora", () => {
   it("reads the variables that Keras had when it saved the file", async () => {
-    const { rank, layers } = await readKerasLora(ADAPTER);
+    const { rank, layers } = readKerasLora(ADAPTER);
     expect(rank).toBe(4);
     expect([...layers.keys()].sort((a, b) => a - b)).toEqual([8, 10, 19, 21, 30, 32]);
     const { tensors } = readSafetensorsHeader(fixture("fit.safetensors"));
@@ -58,8 +61,8 @@ describe("readKerasLora", () => {
   });
 
   it("reads a file made by another writer", async () => {
-    await writeHdf5(at("made.lora.h5"), good);
-    const { rank, layers } = await readKerasLora(at("made.lora.h5"));
+    writeDatasets(at("made.lora.h5"), good);
+    const { rank, layers } = readKerasLora(at("made.lora.h5"));
     expect(rank).toBe(2);
     expect(layers).toEqual(
       new Map([
@@ -125,19 +128,19 @@ describe("readKerasLora", () => {
       /lora\/8\/vars\/bias is no part/,
     ],
   ])("refuses a file with %s", async (_, content, message) => {
-    await writeHdf5(at("bad.lora.h5"), content);
-    const reading = readKerasLora(at("bad.lora.h5"));
-    await expect(reading).rejects.toThrow(FacetError);
-    await expect(reading).rejects.toThrow(message);
-    await expect(reading).rejects.toThrow(at("bad.lora.h5"));
+    writeDatasets(at("bad.lora.h5"), content);
+    const reading = () => readKerasLora(at("bad.lora.h5"));
+    expect(reading).toThrow(FacetError);
+    expect(reading).toThrow(message);
+    expect(reading).toThrow(at("bad.lora.h5"));
   });
 
   it("refuses a truncated file wherever it is cut", async () => {
     const bytes = readFileSync(ADAPTER);
     for (let length = 0; length < bytes.length; length += length < 200 ? 1 : 499) {
       writeFileSync(at("cut.lora.h5"), bytes.subarray(0, length));
-      await expect(readKerasLora(at("cut.lora.h5")), `${length} bytes`).rejects.toThrow(
-        /cut\.lora\.h5 is not a readable HDF5 file/,
+      expect(() => readKerasLora(at("cut.lora.h5")), `${length} bytes`).toThrow(
+        /cut\.lora\.h5: (it is not an HDF5 file|it should go on to byte|.*points outside|.*truncated|.*longer than the file)/,
       );
     }
   });
@@ -157,26 +160,19 @@ describe("readKerasLora", () => {
       for (let i = 0; i < 8; i++) damaged[random(8000)] = random(256);
       writeFileSync(at("damaged.lora.h5"), damaged);
       try {
-        await readKerasLora(at("damaged.lora.h5"));
+        readKerasLora(at("damaged.lora.h5"));
       } catch (error) {
         expect(error).toBeInstanceOf(FacetError);
         refused++;
       }
     }
     expect(refused).toBeGreaterThan(50);
-    expect((await readKerasLora(ADAPTER)).layers.size).toBe(6);
+    expect(readKerasLora(ADAPTER).layers.size).toBe(6);
     expect(terminal).not.toHaveBeenCalled();
     expect(readdirSync(at())).toEqual(["damaged.lora.h5"]);
   });
 
-  it("leaves nothing in the library's memory", async () => {
-    const { FS } = await (await import("h5wasm")).ready;
-    await readKerasLora(ADAPTER);
-    await readKerasLora(fixture("fit.safetensors")).catch(() => {});
-    expect(FS.analyzePath("/content.h5", false).exists).toBe(false);
-  });
-
   it("names a missing file", async () => {
-    await expect(readKerasLora(at("none.lora.h5"))).rejects.toThrow(/Cannot read .*none\.lora\.h5/);
+    expect(() => readKerasLora(at("none.lora.h5"))).toThrow(/Cannot read .*none\.lora\.h5/);
   });
 });
