@@ -1,6 +1,9 @@
 /** Facet's public API. The Keras-like names mirror keras_hub and keras.optimizers in camelCase. */
 
+export type { AdapterFile } from "./adapters/adapterFile.js";
 export { loadAdapter } from "./adapters/loadAdapter.js";
+export { writePeft } from "./adapters/peft.js";
+export { readAdapter } from "./adapters/read.js";
 export type { Engine, Executable, HostTensor } from "./engines/engine.js";
 export { type OnnxEngineOptions, onnxEngine } from "./engines/onnx/engine.js";
 export { FacetError } from "./errors.js";
@@ -23,6 +26,9 @@ export { AdamW } from "./keras/optimizers.js";
 export { GemmaCausalLMPreprocessor } from "./keras/preprocessor.js";
 export type { ScoreOptions, Scores } from "./keras/score.js";
 export { type Adapter, createAdapter } from "./lora/adapter.js";
+export { linearCombination, type Term, weightedSum } from "./lora/arithmetic.js";
+export { shareShape } from "./lora/shareShape.js";
+export { reducedRank } from "./lora/singularValues.js";
 export { gemmaModules } from "./models/gemma/weights.js";
 export {
   type FinetuneHooks,

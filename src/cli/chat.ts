@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
 import { z } from "zod";
-import { FacetError } from "../errors.js";
+import { FacetError, unknownName } from "../errors.js";
 import { requireTokenizer, type Session } from "../runtime/session.js";
 import { streamText } from "../runtime/text.js";
 import type { ChatMessage } from "../tokenizers/chatTemplate.js";
@@ -9,10 +9,10 @@ import { type ChatPrompt, chatPrompt, defaultChatTemplate } from "./chatPrompt.j
 import { schemaCommand } from "./command.js";
 import { notice, noticeColours, printable, printJson } from "./output.js";
 import { samplerOf, samplingSchema } from "./sampling.js";
-import { openModelSession, sessionSchema } from "./session.js";
+import { type AdaptersSession, adaptersSchema, noAdapter, openAdaptersSession } from "./session.js";
 
 const schema = z.strictObject({
-  ...sessionSchema.shape,
+  ...adaptersSchema.shape,
   template: z
     .string()
     .optional()
@@ -30,18 +30,20 @@ export const chatCommand = (): Command =>
       description: "Talk to a model",
       schema,
       notes: [
-        "One line is one message; messages are also read from a pipe. /reset forgets the conversation, /exit or Ctrl-D leaves, Ctrl-C stops an answer. With the template gemma-chat the model sees the whole conversation, with others only the last message.",
+        "One line is one message; messages are also read from a pipe. /reset forgets the conversation, /adapter NAME puts another of several adapters on the model, or none, /exit or Ctrl-D leaves, Ctrl-C stops an answer. With the template gemma-chat the model sees the whole conversation, with others only the last message.",
         '--json prints {"model", "messages": [{"role", "content"}]} at the end.',
       ],
       examples: [
         "facet chat --model facet_nano_en --adapter runs/quickstart",
         "facet chat --model gemma_instruct_2b_en --sampler top_p --top-p 0.9",
+        "facet chat --model gemma_2b_en --adapter runs/french --adapter runs/polite",
         "facet chat --model ./my-model --json < questions.txt",
       ],
     },
     async (options, json) => {
       const sampler = samplerOf(options);
-      const session = await openModelSession(options);
+      const opened = await openAdaptersSession(options);
+      const { session } = opened;
       try {
         requireTokenizer(session.model);
         const prompt = chatPrompt(
@@ -58,7 +60,7 @@ export const chatCommand = (): Command =>
           }
           return streamText(session, ids, { maxLength, sampler, seed: options.seed ?? 0 });
         };
-        const messages = await converse(session, prompt, answer, json);
+        const messages = await converse(opened, prompt, answer, json);
         if (json) printJson({ model: session.model.name, messages });
       } finally {
         await session.close();
@@ -68,7 +70,7 @@ export const chatCommand = (): Command =>
 
 /** Reads messages until the input ends; returns everything that was said. */
 async function converse(
-  session: Session,
+  { session, adapters }: AdaptersSession,
   prompt: ChatPrompt,
   answer: (ids: number[]) => AsyncGenerator<string>,
   json: boolean,
@@ -91,7 +93,9 @@ async function converse(
   if (terminal) {
     const memory = prompt.remembers ? "" : " Each message stands alone.";
     notice(
-      noticeColours.dim(`${session.model.name}.${memory} /reset, /exit, Ctrl-C stops an answer.`),
+      noticeColours.dim(
+        `${session.model.name}.${memory} ${commands(adapters).join(", ")}, Ctrl-C stops an answer.`,
+      ),
     );
   }
 
@@ -107,8 +111,10 @@ async function converse(
     if (message === "/reset") {
       history = [];
       notice("(forgotten)");
+    } else if (message.startsWith("/adapter ") && adapters.size > 1) {
+      notice(await putOn(session, adapters, message.slice("/adapter ".length).trim()));
     } else if (message.startsWith("/")) {
-      notice(`Unknown command ${message}. Known: /reset, /exit.`);
+      notice(`Unknown command ${message}. Known: ${commands(adapters).join(", ")}.`);
     } else if (message !== "") {
       answering = true;
       stopped = false;
@@ -136,4 +142,22 @@ async function converse(
   }
   lines.close();
   return said;
+}
+
+const commands = (adapters: AdaptersSession["adapters"]) => [
+  "/reset",
+  ...(adapters.size > 1 ? [`/adapter ${[...adapters.keys()].join("|")}`] : []),
+  "/exit",
+];
+
+/** Puts the adapter of that name on the model; says so, or why not. */
+async function putOn(
+  session: Session,
+  adapters: AdaptersSession["adapters"],
+  name: string,
+): Promise<string> {
+  const adapter = adapters.get(name);
+  if (adapter === undefined) return unknownName("adapter", name, adapters.keys()).message;
+  await session.use(adapter);
+  return name === noAdapter ? "(the model alone)" : `(${name} is on the model)`;
 }

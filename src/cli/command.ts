@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { z } from "zod";
+import { z } from "zod";
 import { validated } from "../validation.js";
 import { wrap } from "./layout.js";
 import { addSchemaOptions, givenOptions, requireOptions } from "./optionsFromSchema.js";
@@ -30,15 +30,31 @@ export function plainCommand({ name, description, examples, notes }: CommandSpec
 export const wantsJson = (command: Command): boolean =>
   command.opts<{ json?: true }>().json === true;
 
-/** A command whose options are the keys of a schema; `run` gets them checked and with defaults. */
+/**
+ * A command whose options are the keys of a schema; `run` gets them checked and with defaults. The
+ * key `argument` is given without a flag: one word, or several if it is a list.
+ */
 export function schemaCommand<S extends z.ZodObject>(
-  spec: CommandSpec & { readonly schema: S },
+  spec: CommandSpec & { readonly schema: S; readonly argument?: string },
   run: (options: z.output<S>, json: boolean) => Promise<void>,
 ): Command {
-  const command = addSchemaOptions(plainCommand(spec), spec.schema);
-  return command.action(async () => {
-    requireOptions(command, spec.schema);
-    const options = validated(spec.schema, givenOptions(command, spec.schema), spec.name);
-    await run(options, wantsJson(command));
+  const { schema, argument } = spec;
+  const { [argument ?? ""]: field, ...flags } = schema.shape;
+  const flagged = z.strictObject(flags);
+  const command = plainCommand(spec);
+  if (argument !== undefined && field !== undefined) addArgument(command, argument, field);
+  addSchemaOptions(command, flagged);
+  return command.action(async (...[word]: unknown[]) => {
+    requireOptions(command, flagged);
+    const given = givenOptions(command, flagged);
+    const values = field === undefined || word === undefined ? {} : { [argument!]: word };
+    await run(validated(schema, { ...given, ...values }, spec.name), wantsJson(command));
   });
+}
+
+function addArgument(command: Command, name: string, field: z.core.$ZodType): void {
+  const { type, description } = z.toJSONSchema(field, { io: "input" });
+  const word = type === "array" ? `${name}...` : name;
+  const optional = z.safeParse(field, undefined).success;
+  command.argument(optional ? `[${word}]` : `<${word}>`, description);
 }

@@ -62,3 +62,13 @@ export function facts(entries: readonly (readonly [string, string])[], width: nu
     )
     .join("\n");
 }
+
+/** Rows below a header: the first column to the left, the others to the right. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((title, i) =>
+    Math.max(...[title, ...rows.map((row) => row[i]!)].map((cell) => cell.length)),
+  );
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)));
+  return [header, ...rows].map((cells) => line(cells).join("  ").trimEnd()).join("\n");
+}

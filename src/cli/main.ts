@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from "node:module";
 import { Command } from "commander";
+import { adapterCommand } from "./adapter.js";
 import { chatCommand } from "./chat.js";
 import { doctorCommand } from "./doctor.js";
 import { errorText } from "./errorText.js";
@@ -28,6 +29,7 @@ for (const command of [
   chatCommand(),
   evaluateCommand(),
   exportCommand(),
+  adapterCommand(),
   inspectCommand(),
   summaryCommand(),
   pretrainCommand(),

@@ -5,7 +5,7 @@ import type { Adaptation, LinearModule } from "../nn/linear.js";
 import { type LoraConfig, requireSensible, targetModules } from "./config.js";
 import { gainName } from "./dora.js";
 import { initialValue } from "./initialize.js";
-import { loraDelta, loraVariables } from "./variables.js";
+import { loraDelta, loraVariables, variableName } from "./variables.js";
 
 /** A LoRA adapter: which modules it changes, and the values of its variables. */
 export interface Adapter {
@@ -35,6 +35,21 @@ export function createAdapter(
     values[variable.name]!.data.set(initialValue(config, variable, seed, index));
   });
   return adapter;
+}
+
+/**
+ * Whether no module has both an A and a B with values in them: then the model computes what it does without the adapter.
+ * What DoRA changes depends on the base's weights too, so an adapter with magnitudes is never found to change nothing.
+ */
+export function changesNothing({ modules, parameters, magnitudes }: Adapter): boolean {
+  const variables = views(parameters.slots, parameters.values);
+  const isZero = (name: string) => variables[name]!.data.every((value) => value === 0);
+  return (
+    magnitudes === undefined &&
+    modules.every(
+      (module) => isZero(variableName(module, "b")) || isZero(variableName(module, "a")),
+    )
+  );
 }
 
 /** The adapter's part of a graph: its variables as trainable inputs, and what it does to each module. */

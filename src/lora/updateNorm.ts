@@ -12,15 +12,6 @@ export function updateNorm({ a, b, rank, inFeatures, outFeatures, scale }: LoraM
   return squares <= 1e-12 * trace(ofA) * trace(ofB) ? 0 : Math.abs(scale) * Math.sqrt(squares);
 }
 
-/**
- * Whether all updates are zero, so that the model computes what it does without the adapter. What DoRA changes depends
- * on the base's weights too, so an adapter with magnitudes is never found to change nothing.
- */
-export const changesNothing = (matrices: ReadonlyMap<string, LoraMatrices>): boolean =>
-  [...matrices.values()].every(
-    (lora) => lora.magnitude === undefined && (lora.scale === 0 || updateNorm(lora) === 0),
-  );
-
 /** M Mᵀ of a row-major matrix of `rows` rows. */
 function gramOfRows(values: Float32Array, rows: number, columns: number): Float64Array {
   const gram = new Float64Array(rows * rows);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { fixture } from "../support/modelFolder.js";
 import { runFacet, workFolder } from "./facet.js";
 
 const folder = workFolder();
@@ -55,6 +56,19 @@ describe.concurrent("facet chat", () => {
     const { stdout, stderr } = await chat("/rest\n/exit\nOne?\n", "--json");
     expect(contents(stdout)).toEqual([]);
     expect(stderr).toContain("Unknown command /rest. Known: /reset, /exit.");
+  });
+
+  it("switches between adapters, and to the model alone", async () => {
+    const all = fixture("gemma1_tiny/peft_all");
+    const input = `One?\n/adapter none\nOne?\n/adapter ${all}\nOne?\n/adapter pfet\n`;
+    const { stdout, stderr } = await chat(input, "--adapter", "peft", "--adapter", all, "--json");
+    const answers = contents(stdout).filter((_, i) => i % 2 === 1);
+    for (const [i, args] of [["--adapter", "peft"], [], ["--adapter", all]].entries()) {
+      expect(answers[i]).toBe(contents((await chat("One?\n", "--json", ...args)).stdout)[1]);
+    }
+    expect(stderr).toContain("(the model alone)\n");
+    expect(stderr).toContain(`(${all} is on the model)\n`);
+    expect(stderr).toContain('Unknown adapter "pfet". Did you mean "peft"?');
   });
 
   it("says when the conversation is too long, and goes on", async () => {

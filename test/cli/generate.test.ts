@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { fixture } from "../support/modelFolder.js";
 import { runFacet, workFolder } from "./facet.js";
 
 const folder = workFolder();
@@ -57,6 +58,21 @@ describe.concurrent("facet generate", () => {
     const base = await json(["--prompt", "The sea"]);
     const tuned = await json(["--prompt", "The sea", "--adapter", "peft"]);
     expect(tuned.completion).not.toBe(base.completion);
+  });
+
+  it("answers with several adapters in turn, and by the model alone", async () => {
+    const adapters = ["peft", fixture("gemma1_tiny/peft_all")];
+    const both = await json(["--prompt", "The sea", ...adapters.flatMap((a) => ["--adapter", a])]);
+    const names = both.adapters.map((one: { adapter: string }) => one.adapter);
+    expect(names).toEqual([...adapters, "none"]);
+    for (const [i, adapter] of [...adapters, undefined].entries()) {
+      const alone = await json(["--prompt", "The sea", ...(adapter ? ["--adapter", adapter] : [])]);
+      expect(both.adapters[i].completion).toBe(alone.completion);
+    }
+    const shown = await run(["--prompt", "The sea", ...adapters.flatMap((a) => ["--adapter", a])]);
+    const texts = both.adapters.map(({ text }: { text: string }) => `${text}\n`);
+    expect(shown.stdout).toBe(texts.join(""));
+    expect(shown.stderr).toContain("peft:\n");
   });
 
   it.each([

@@ -13,16 +13,26 @@ const commands = [
   "quickstart",
   "doctor",
 ];
+const subcommands = [
+  "adapter show",
+  "adapter add",
+  "adapter scale",
+  "adapter merge",
+  "adapter svd",
+];
 
 describe.concurrent("facet", () => {
-  it.each(commands)("%s --help shows options, what --json prints, and examples", async (name) => {
-    const { code, stdout, stderr } = await runFacet([name, "--help"], folder);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect(stdout).toMatch(new RegExp(`^Usage: facet ${name} `));
-    expect(stdout).toMatch(/--json +print one JSON document/);
-    expect(stdout).toMatch(/--json\s+prints/);
-    expect(stdout).toMatch(new RegExp(`Examples:\n(.*\n)*.*facet ${name}`));
-  });
+  it.each([...commands, ...subcommands])(
+    "%s --help shows options, what --json prints, and examples",
+    async (name) => {
+      const { code, stdout, stderr } = await runFacet([...name.split(" "), "--help"], folder);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toMatch(new RegExp(`^Usage: facet ${name} `));
+      expect(stdout).toMatch(/--json +print one JSON document/);
+      expect(stdout).toMatch(/--json\s+prints/);
+      expect(stdout).toMatch(new RegExp(`Examples:\n(.*\n)*.*facet ${name}`));
+    },
+  );
 
   it("prints its version", async () => {
     const { stdout } = await runFacet(["--version"], folder);

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type Parameters, views } from "../../src/engines/parameters.js";
 import { FacetError } from "../../src/errors.js";
 import { input, program, symbol } from "../../src/graph/index.js";
-import { type Adapter, createAdapter } from "../../src/lora/adapter.js";
+import { type Adapter, changesNothing, createAdapter } from "../../src/lora/adapter.js";
 import type { LoraConfig } from "../../src/lora/config.js";
 import { adapterFromPeft, fromPeft, toPeft } from "../../src/lora/peft.js";
 import { loraDelta, loraVariables } from "../../src/lora/variables.js";
@@ -129,7 +129,9 @@ describe("a new adapter", () => {
     "changes nothing and starts within its bounds (%s)",
     (layout) => {
       const config: LoraConfig = { rank: 4, alpha: 4, targets: ["q_proj", "v_proj"], layout };
-      const { parameters } = createAdapter(config, tiny.modules, 7);
+      const adapter = createAdapter(config, tiny.modules, 7);
+      const { parameters } = adapter;
+      expect(changesNothing(adapter)).toBe(true);
       for (const [name, { data }] of parts(parameters)) {
         const largest = data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
         if (name.endsWith("lora_b")) expect(largest).toBe(0);
@@ -169,6 +171,32 @@ describe("a new adapter", () => {
       "model.layers.0.self_attn.v_proj.lora_a",
       "model.layers.0.self_attn.v_proj.lora_b",
     ]);
+  });
+});
+
+describe("an adapter changes nothing", () => {
+  const adapter = randomAdapter({ rank: 2, alpha: 2, targets: ["q_proj"], layout: "keras" }, 1);
+  const { parameters } = adapter;
+  const zeroed = (name: RegExp): Adapter => {
+    const values = parameters.values.slice();
+    for (const [slot, { data }] of Object.entries(views(parameters.slots, values))) {
+      if (name.test(slot)) data.fill(0);
+    }
+    return { ...adapter, parameters: { ...parameters, values } };
+  };
+
+  test.each([
+    ["all its variables have values", /none/, false],
+    ["every B is zero", /lora_b/, true],
+    ["every A is zero", /lora_a/, true],
+    ["one of two layers is zero", /layers\.1.*lora_b/, false],
+    ["one layer lacks A, the other B", /layers\.1.*lora_b|layers\.0.*lora_a/, true],
+  ])("when %s", (_, name, nothing) => {
+    expect(changesNothing(zeroed(name))).toBe(nothing);
+  });
+
+  test("but for DoRA nobody knows without the base model", () => {
+    expect(changesNothing({ ...zeroed(/./), magnitudes: new Map() })).toBe(false);
   });
 });
 
