@@ -3,15 +3,17 @@ import { adapterFromPeft } from "../lora/peft.js";
 import type { LinearModule } from "../nn/linear.js";
 import { kerasAdapter } from "./kerasAdapter.js";
 import { readAdapter } from "./read.js";
+import { isRunCheckpoint, runCheckpointAdapter } from "./runCheckpoint.js";
 
 /**
- * Loads an adapter of any kind (see `readAdapter`) for a model with these modules. A Keras file keeps Keras's variables;
- * the others have those of PEFT. Throws a FacetError when it does not fit the model.
+ * Loads an adapter of any kind (see `readAdapter`) for a model with these modules. A Keras file and a
+ * checkpoint keep their variables; the others have those of PEFT. Throws a FacetError when it does not fit the model.
  */
 export async function loadAdapter(
   path: string,
   modules: readonly LinearModule[],
 ): Promise<Adapter> {
   if (path.endsWith(".h5")) return kerasAdapter(path, modules);
+  if (isRunCheckpoint(path)) return runCheckpointAdapter(path, modules);
   return adapterFromPeft((await readAdapter(path, modules)).matrices, modules, path);
 }

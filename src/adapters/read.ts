@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { FacetError } from "../errors.js";
 import { toPeft } from "../lora/peft.js";
 import type { LinearModule } from "../nn/linear.js";
@@ -7,10 +9,11 @@ import { readGgufAdapter } from "./gguf.js";
 import { kerasAdapter } from "./kerasAdapter.js";
 import { isMlxAdapter, readMlxAdapter } from "./mlx.js";
 import { adapterFolder, readPeft } from "./peft.js";
+import { isRunCheckpoint, runCheckpointAdapter } from "./runCheckpoint.js";
 
 /**
  * Reads an adapter of any kind: a PEFT or MLX folder, a run folder (its `adapter/`), a folder whose only sub-folder is
- * an adapter, a Keras `.lora.h5` file, or a GGUF adapter. With the `modules` of the base model every matrix has the name
+ * an adapter, a checkpoint of a run, a Keras `.lora.h5` file, or a GGUF adapter. With the `modules` of the base model every matrix has the name
  * of the module that it is for, and its size. Throws a FacetError when it is none of these, is incomplete, or does not
  * fit the model.
  */
@@ -18,13 +21,16 @@ export async function readAdapter(
   path: string,
   modules?: readonly LinearModule[],
 ): Promise<AdapterFile> {
-  if (path.endsWith(".h5")) {
+  if (path.endsWith(".h5") || isRunCheckpoint(path)) {
     if (modules === undefined) {
       throw new FacetError(
-        `${path}: a Keras file does not say which layers it is for. Give the base model too.`,
+        `${path} does not say how large the layers are that it is for. Give the base model too.`,
       );
     }
-    return { matrices: toPeft(await kerasAdapter(path, modules)).matrices, baseModel: undefined };
+    const adapter = path.endsWith(".h5")
+      ? await kerasAdapter(path, modules)
+      : runCheckpointAdapter(path, modules);
+    return { matrices: toPeft(adapter).matrices, baseModel: undefined };
   }
   if (path.endsWith(".gguf")) {
     const file = readGgufAdapter(path);
@@ -32,6 +38,11 @@ export async function readAdapter(
   }
   const folder = adapterFolder(path);
   if (folder === undefined) {
+    if (existsSync(join(path, "run.json"))) {
+      throw new FacetError(
+        `The run ${path} has not finished, so it has no adapter yet. Continue it with facet finetune --resume, or name one of its checkpoints.`,
+      );
+    }
     throw new FacetError(
       `${path} is no adapter: neither a folder with adapter_config.json, nor a run folder, nor a .lora.h5 or .gguf file.`,
     );

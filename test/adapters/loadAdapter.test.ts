@@ -63,7 +63,9 @@ describe("loadAdapter", () => {
     const path = fixture("keras_gemma1_tiny/adapter.lora.h5");
     const { matrices } = await readAdapter(path, tiny.modules);
     expect(matrices).toEqual(toPeft(kerasAdapter("after_fit_batch2")).matrices);
-    await expect(readAdapter(path)).rejects.toThrow(/does not say which layers .* base model too/);
+    await expect(readAdapter(path)).rejects.toThrow(
+      /does not say how large the layers .* base model too/,
+    );
   });
 
   test("refuses what is no adapter, or one for another model", async () => {

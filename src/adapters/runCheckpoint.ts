@@ -1,0 +1,64 @@
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { views } from "../engines/parameters.js";
+import { FacetError } from "../errors.js";
+import { readFloat32, readSafetensorsHeader } from "../formats/safetensors.js";
+import { readStrictJson } from "../formats/strictJson.js";
+import { type Adapter, emptyAdapter } from "../lora/adapter.js";
+import type { LinearModule } from "../nn/linear.js";
+
+const PARAMETERS = "parameters.safetensors";
+
+/** What run.json says of a fine-tuning run's adapter. */
+const runSchema = z.object({
+  config: z.object({
+    rank: z.int().positive(),
+    alpha: z.number().positive().optional(),
+    modules: z.array(z.string()).min(1),
+    layout: z.enum(["keras", "standard"]),
+  }),
+});
+
+/** The run.json that a checkpoint, `<run>/checkpoints/step-000100`, belongs to. */
+const runFile = (checkpoint: string) => join(dirname(dirname(resolve(checkpoint))), "run.json");
+
+/** Whether a folder is a checkpoint of one of Facet's runs. */
+export const isRunCheckpoint = (folder: string): boolean =>
+  existsSync(join(folder, PARAMETERS)) && existsSync(runFile(folder));
+
+/**
+ * Loads the adapter as it was at a checkpoint of a fine-tuning run, for a model with these modules. Throws a FacetError
+ * when the checkpoint is of a run that trained no adapter, or one for another model.
+ */
+export function runCheckpointAdapter(
+  checkpoint: string,
+  modules: readonly LinearModule[],
+): Adapter {
+  const path = runFile(checkpoint);
+  const parsed = runSchema.safeParse(readStrictJson(path));
+  if (!parsed.success) {
+    throw new FacetError(
+      `${checkpoint} holds no adapter: ${path} is not that of a fine-tuning run.`,
+    );
+  }
+  const { rank, alpha = rank, modules: targets, layout } = parsed.data.config;
+  const adapter = emptyAdapter({ rank, alpha, targets, layout }, modules);
+  const { slots, values } = adapter.parameters;
+  const { tensors } = readSafetensorsHeader(join(checkpoint, PARAMETERS));
+  for (const [name, { data, shape }] of Object.entries(views(slots, values))) {
+    const stored = tensors.get(name);
+    if (stored?.shape.join() !== shape.join()) {
+      throw new FacetError(
+        `${checkpoint}: ${name} ${stored ? `is [${stored.shape}]` : "is missing"}, expected [${shape}]. The checkpoint is for another model.`,
+      );
+    }
+    data.set(readFloat32(stored));
+  }
+  if (tensors.size !== slots.length) {
+    throw new FacetError(
+      `${checkpoint} has ${tensors.size} variables, this model's adapter ${slots.length}. The checkpoint is for another model.`,
+    );
+  }
+  return adapter;
+}
