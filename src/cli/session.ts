@@ -9,7 +9,8 @@ import { openSession, type Session } from "../runtime/session.js";
 import { engineSchema, openEngine } from "./engine.js";
 import { notice } from "./output.js";
 
-const anyAdapter = "PEFT, MLX or run folder, Keras .lora.h5 or GGUF file to put on the model";
+const anyAdapter =
+  "PEFT, MLX or run folder, checkpoint of a run, Keras .lora.h5 or GGUF file to put on the model";
 
 /** The options of every command that uses a model as it is. */
 export const sessionSchema = z.strictObject({

@@ -212,9 +212,10 @@ async function withSession<T>(session: Session, use: (session: Session) => Promi
   }
 }
 
-/** The model that a run or a PEFT folder says it was trained on. */
+/** The model that a run, one of its checkpoints or a PEFT folder says it was trained on. */
 function baseModelOf(adapter: string): string {
-  const run = [adapter, dirname(resolve(adapter))]
+  const parent = dirname(resolve(adapter));
+  const run = [adapter, parent, dirname(parent)]
     .map((folder) => runPaths(folder).run)
     .find((path) => existsSync(path));
   if (run !== undefined) {
