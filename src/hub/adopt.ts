@@ -1,19 +1,26 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { writeHuggingFace } from "../checkpoints/huggingFace.js";
 import { readModel } from "../checkpoints/modelFiles.js";
 import { cleanTemporaries } from "../formats/atomicFile.js";
 
 /**
- * A folder in Hugging Face's layout with the model of a file whose weights the engine cannot map as they are. It is
+ * A folder in Hugging Face's layout with the model of a file, or a Keras preset, whose weights the engine cannot map as they are. It is
  * made once, inside `cache`, with every value as it was (quantised blocks as float32), and found again as long as the
- * file keeps its name, size and time.
+ * files keep their names, sizes and times.
  */
 export async function adopt(path: string, cache: string): Promise<string> {
-  const { size, mtimeMs } = statSync(path);
+  const files = statSync(path).isDirectory()
+    ? readdirSync(path, { recursive: true, encoding: "utf8" }).map((name) => join(path, name))
+    : [path];
   // To digest all bytes of a model at every start would take too long.
-  const facts = JSON.stringify([path, size, mtimeMs]);
+  const facts = JSON.stringify(
+    files.sort().map((file) => {
+      const { size, mtimeMs } = statSync(file);
+      return [file, size, mtimeMs];
+    }),
+  );
   const mark = createHash("sha256").update(facts).digest("hex").slice(0, 16);
   const folder = join(cache, `${basename(path).replace(/\.gguf$/, "")}-${mark}`);
   if (existsSync(folder)) return folder;

@@ -38,13 +38,13 @@ export function describeModel(nameOrFolder: string): { name: string; config: Gem
   if (preset !== undefined) return { name: nameOrFolder, config: preset.config };
   const path = modelPath(nameOrFolder);
   const { config } =
-    modelFormat(path) === "gguf" ? readModel(path) : { config: readGemmaConfig(path) };
+    modelFormat(path) === "huggingFace" ? { config: readGemmaConfig(path) } : readModel(path);
   return { name: modelName(path), config };
 }
 
 /**
  * Opens a preset, a folder as Hugging Face lays it out (config.json, model.safetensors or its shards,
- * tokenizer.model), or a GGUF file, which is converted the first time into `cache`. Throws a FacetError
+ * tokenizer.model), or a Keras preset or GGUF file, which is converted the first time into `cache`. Throws a FacetError
  * for anything missing, unknown or of the wrong shape.
  */
 export async function openModel(
@@ -53,7 +53,7 @@ export async function openModel(
 ): Promise<OpenModel> {
   if (Object.hasOwn(presets, nameOrPath)) return openFolder(presetFolder(nameOrPath), nameOrPath);
   const path = modelPath(nameOrPath);
-  const folder = modelFormat(path) === "gguf" ? await adopt(path, cache) : path;
+  const folder = modelFormat(path) === "huggingFace" ? path : await adopt(path, cache);
   return openFolder(folder, modelName(path));
 }
 

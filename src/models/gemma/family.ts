@@ -2,6 +2,8 @@
 export interface GemmaFamily {
   /** The class that `architectures` of config.json names. */
   readonly architecture: string;
+  /** What the names of KerasHub's classes begin with. */
+  readonly kerasClass: "Gemma" | "Gemma3";
   /** What a checkpoint calls a block's norms of hidden states. Absent: no norm in this place. */
   readonly norms: {
     readonly preAttention: string;
@@ -26,17 +28,20 @@ const sandwichNorms = {
 export const families = {
   gemma: {
     architecture: "GemmaForCausalLM",
+    kerasClass: "Gemma",
     // In Gemma 1 the norm of the second name stands before the feed-forward layer.
     norms: { preAttention: "input_layernorm", preFeedForward: "post_attention_layernorm" },
     globalEvery: 1,
   },
   gemma2: {
     architecture: "Gemma2ForCausalLM",
+    kerasClass: "Gemma",
     norms: sandwichNorms,
     globalEvery: 2,
   },
   gemma3_text: {
     architecture: "Gemma3ForCausalLM",
+    kerasClass: "Gemma3",
     norms: sandwichNorms,
     headNorms: { query: "self_attn.q_norm", key: "self_attn.k_norm" },
     globalEvery: 6,
