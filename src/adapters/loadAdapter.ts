@@ -1,7 +1,7 @@
 import type { Adapter } from "../lora/adapter.js";
 import { adapterFromPeft } from "../lora/peft.js";
 import type { LinearModule } from "../nn/linear.js";
-import { kerasAdapter } from "./kerasAdapter.js";
+import { readKerasAdapter } from "./keras.js";
 import { readAdapter } from "./read.js";
 import { isRunCheckpoint, runCheckpointAdapter } from "./runCheckpoint.js";
 
@@ -13,7 +13,7 @@ export async function loadAdapter(
   path: string,
   modules: readonly LinearModule[],
 ): Promise<Adapter> {
-  if (path.endsWith(".h5")) return kerasAdapter(path, modules);
+  if (path.endsWith(".h5")) return readKerasAdapter(path, modules);
   if (isRunCheckpoint(path)) return runCheckpointAdapter(path, modules);
   return adapterFromPeft((await readAdapter(path, modules)).matrices, modules, path);
 }

@@ -6,7 +6,7 @@ import type { LinearModule } from "../nn/linear.js";
 import type { AdapterFile } from "./adapterFile.js";
 import { bindAdapter } from "./bind.js";
 import { readGgufAdapter } from "./gguf.js";
-import { kerasAdapter } from "./kerasAdapter.js";
+import { readKerasAdapter } from "./keras.js";
 import { isMlxAdapter, readMlxAdapter } from "./mlx.js";
 import { adapterFolder, readPeft } from "./peft.js";
 import { isRunCheckpoint, runCheckpointAdapter } from "./runCheckpoint.js";
@@ -28,7 +28,7 @@ export async function readAdapter(
       );
     }
     const adapter = path.endsWith(".h5")
-      ? await kerasAdapter(path, modules)
+      ? readKerasAdapter(path, modules)
       : runCheckpointAdapter(path, modules);
     return { matrices: toPeft(adapter).matrices, baseModel: undefined };
   }

@@ -1,6 +1,8 @@
 import { FacetError } from "../errors.js";
 import { hdf5Integer, hdf5Tensor } from "./hdf5/hdf5Tensor.js";
+import type { Hdf5DatasetToWrite, Hdf5GroupToWrite } from "./hdf5/layout.js";
 import { type Hdf5Dataset, type Hdf5Group, readHdf5 } from "./hdf5/readHdf5.js";
+import { writeHdf5 } from "./hdf5/writeHdf5.js";
 import { readWhole } from "./storedTensor.js";
 
 /** One variable of a Keras layer, row-major. */
@@ -19,7 +21,7 @@ export interface KerasLoraLayer {
 
 /**
  * Reads what Keras's `backbone.save_lora_weights` wrote. `layers` is keyed by the layer's index among the
- * backbone's layers with weights (see `gemmaLoraIndex`). Keras stores no alpha: its scale is 1.
+ * backbone's layers with weights. Keras stores no alpha: its scale is 1.
  * Throws FacetError, naming file and dataset, when the file is damaged, lacks a kernel, holds anything else than
  * float32 kernels, or has one that does not fit the rank.
  */
@@ -64,11 +66,34 @@ export function readKerasLora(path: string): {
 }
 
 /**
- * The index that KerasHub gives the query or value projection of Gemma 1's decoder block `layer` in a
- * `.lora.h5` file: blocks are 11 layers with weights apart, the value is the 9th of the first, the query the 11th.
+ * Writes what Keras's `backbone.load_lora_weights` reads; `path` must end in `.lora.h5`, as Keras demands. Throws a
+ * FacetError for another name.
  */
-export function gemmaLoraIndex(projection: "query" | "value", layer: number): number {
-  return (projection === "value" ? 8 : 10) + 11 * layer;
+export function writeKerasLora(
+  path: string,
+  rank: number,
+  layers: ReadonlyMap<number, KerasLoraLayer>,
+): void {
+  if (!path.endsWith(".lora.h5")) {
+    throw new FacetError(
+      `${path}: Keras reads adapters only from files whose names end in .lora.h5.`,
+    );
+  }
+  const group = (members: Iterable<readonly [string, Hdf5GroupToWrite | Hdf5DatasetToWrite]>) =>
+    ({ kind: "group", members: new Map(members) }) as const;
+  const kernel = ({ shape, data }: KerasKernel) =>
+    ({ kind: "dataset", type: "F32", shape, data: () => [data] }) as const;
+  const integer = new Uint8Array(BigInt64Array.of(BigInt(rank)).buffer);
+  const rankData = { kind: "dataset", type: "I64", shape: [], data: () => [integer] } as const;
+  const members = [...layers].map(([index, { a, b }]) => {
+    const vars = group([
+      ["lora_kernel_a", kernel(a)],
+      ["lora_kernel_b", kernel(b)],
+    ]);
+    return [`${index}`, group([["vars", vars]])] as const;
+  });
+  const lora = group([["vars", group([["rank", rankData]])] as const, ...members]);
+  writeHdf5(path, group([["lora", lora]]));
 }
 
 function readRank(path: string, root: Hdf5Group): number {

@@ -21,6 +21,8 @@ export interface LinearModule {
   readonly heads: number;
   readonly headsOf: "input" | "output";
   readonly layer: number;
+  /** Place among Keras's layers, which is the layer's name in a `.lora.h5` file. */
+  readonly kerasIndex: number;
 }
 
 /** x Wᵀ, or what the layer's adapter makes of it. x `[N, in]`, result `[N, out]`. */

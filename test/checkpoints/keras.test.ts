@@ -14,7 +14,6 @@ import { openModel } from "../../src/hub/openModel.js";
 import { presets } from "../../src/hub/presets.js";
 import { toPeft } from "../../src/lora/peft.js";
 import { fromKerasConfig, toKerasConfig } from "../../src/models/gemma/kerasConfig.js";
-import { kerasLoraIndices } from "../../src/models/gemma/kerasNames.js";
 import { promptLogits } from "../../src/recipes/proof.js";
 import { openSession } from "../../src/runtime/session.js";
 import { largestDifference, relativeError } from "../support/closeness.js";
@@ -200,21 +199,5 @@ describe("presets of ours", () => {
       readFileSync(config, "utf8").replace('"num_layers": 2', '"num_layers": 4'),
     );
     expect(() => readKerasPreset(folder)).toThrow(/gemma_decoder_block_3.* is missing; expected/);
-  });
-});
-
-describe("indices of layers in .lora.h5 files", () => {
-  test.each([
-    ["gemma_2b_en", 8, 10, 11],
-    ["gemma2_2b_en", 9, 11, 13],
-    ["gemma3_270m", 11, 13, 15],
-  ])("%s: value %d, query %d, %d layers to a block", (name, value, query, stride) => {
-    const indices = [...kerasLoraIndices(presets[name]!.config)];
-    const index = (target: string, layer: number) =>
-      indices.find(([module]) => module.target === target && module.layer === layer)![1];
-    for (const layer of [0, 1, 5]) {
-      expect(index("v_proj", layer)).toBe(value + stride * layer);
-      expect(index("q_proj", layer)).toBe(query + stride * layer);
-    }
   });
 });

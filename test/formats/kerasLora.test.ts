@@ -2,8 +2,9 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
 import { FacetError } from "../../src/errors.js";
 import type { Hdf5GroupToWrite } from "../../src/formats/hdf5/layout.js";
+import { type Hdf5Group, readHdf5 } from "../../src/formats/hdf5/readHdf5.js";
 import { writeHdf5 } from "../../src/formats/hdf5/writeHdf5.js";
-import { gemmaLoraIndex, readKerasLora } from "../../src/formats/kerasLora.js";
+import { readKerasLora, writeKerasLora } from "../../src/formats/kerasLora.js";
 import { readFloat32, readSafetensorsHeader } from "../../src/formats/safetensors.js";
 import { temporaryFolder } from "./temporaryFolder.js";
 
@@ -50,7 +51,7 @@ describe("readKerasLora", () => {
     const { tensors } = readSafetensorsHeader(fixture("fit.safetensors"));
     for (const projection of ["query", "value"] as const) {
       for (const layer of [0, 1, 2]) {
-        const { a, b } = layers.get(gemmaLoraIndex(projection, layer))!;
+        const { a, b } = layers.get((projection === "query" ? 10 : 8) + 11 * layer)!;
         const prefix = `after_fit_batch2/decoder_block_${layer}/attention/${projection}`;
         const expectedA = tensors.get(`${prefix}/lora_kernel_a`)!;
         const expectedB = tensors.get(`${prefix}/lora_kernel_b`)!;
@@ -174,5 +175,19 @@ describe("readKerasLora", () => {
 
   it("names a missing file", async () => {
     expect(() => readKerasLora(at("none.lora.h5"))).toThrow(/Cannot read .*none\.lora\.h5/);
+  });
+
+  it("writes the file that Keras wrote, but for the order of its bytes", () => {
+    const { rank, layers } = readKerasLora(ADAPTER);
+    writeKerasLora(at("again.lora.h5"), rank, layers);
+    expect(readKerasLora(at("again.lora.h5"))).toEqual({ rank, layers });
+    const shape = (group: Hdf5Group): unknown =>
+      [...group.members].map(([key, member]) => [
+        key,
+        member.kind === "group" ? shape(member) : [member.type, member.shape],
+        [...member.attributes],
+      ]);
+    expect(shape(readHdf5(at("again.lora.h5")))).toEqual(shape(readHdf5(ADAPTER)));
+    expect(() => writeKerasLora(at("adapter.h5"), rank, layers)).toThrow(/end in \.lora\.h5/);
   });
 });

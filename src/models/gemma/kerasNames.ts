@@ -90,30 +90,3 @@ function kernel({ target, heads, inFeatures, outFeatures }: LinearModule) {
     transposed: { batch: heads, rows: inFeatures, columns },
   };
 }
-
-/**
- * The index that a `.lora.h5` file gives each linear layer: its place among the backbone's layers that have weights, as
- * Keras walks them, depth first and a layer's own layers from the last to the first (`_flatten_layers`).
- */
-export function kerasLoraIndices(config: GemmaConfig): Map<LinearModule, number> {
-  const { norms, headNorms } = familyOf(config);
-  const optional = (name: string | undefined) => (name === undefined ? [] : [""]);
-  const walk = [
-    "block",
-    ...["down_proj", "up_proj", "gate_proj"],
-    ...optional(norms.postFeedForward),
-    ...["pre_ffw_norm", "attention", "o_proj"],
-    ...optional(headNorms?.key),
-    ...optional(headNorms?.query),
-    ...["v_proj", "k_proj", "q_proj"],
-    ...optional(norms.postAttention),
-    "pre_attention_norm",
-  ];
-  // The embedding comes first.
-  return new Map(
-    gemmaModules(config).map((module) => [
-      module,
-      1 + module.layer * walk.length + walk.indexOf(module.target),
-    ]),
-  );
-}

@@ -5,6 +5,7 @@ import type { Adaptation, Linear, LinearModule } from "../../nn/linear.js";
 import type { Norm } from "../../nn/norm.js";
 import type { GemmaConfig } from "./config.js";
 import { familyOf } from "./family.js";
+import { kerasLayerIndex } from "./kerasLayerIndex.js";
 
 /** One tensor of a checkpoint: its Hugging Face name and shape. */
 export interface WeightSpec {
@@ -61,7 +62,8 @@ function blockModules(config: GemmaConfig, layer: number): LinearModule[] {
     const [inFeatures, outFeatures, heads] = sizes[target];
     const headsOf = target === "o_proj" ? "input" : "output";
     const path = `${blockPath(config, layer)}.${parent(target)}.${target}`;
-    return { path, target, inFeatures, outFeatures, heads, headsOf, layer };
+    const kerasIndex = kerasLayerIndex(familyOf(config), layer, target);
+    return { path, target, inFeatures, outFeatures, heads, headsOf, layer, kerasIndex };
   });
 }
 
