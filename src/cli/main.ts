@@ -3,12 +3,14 @@ import { createRequire } from "node:module";
 import { Command } from "commander";
 import { adapterCommand } from "./adapter.js";
 import { chatCommand } from "./chat.js";
+import { convertCommand } from "./convert.js";
 import { doctorCommand } from "./doctor.js";
 import { errorText } from "./errorText.js";
 import { evaluateCommand } from "./evaluate.js";
 import { exportCommand } from "./export.js";
 import { finetuneCommand } from "./finetune.js";
 import { generateCommand } from "./generate.js";
+import { importCommand } from "./import.js";
 import { inspectCommand } from "./inspect.js";
 import { noticeColours } from "./output.js";
 import { pretrainCommand } from "./pretrain.js";
@@ -29,6 +31,8 @@ for (const command of [
   chatCommand(),
   evaluateCommand(),
   exportCommand(),
+  importCommand(),
+  convertCommand(),
   adapterCommand(),
   inspectCommand(),
   summaryCommand(),

@@ -23,6 +23,12 @@ export interface OpenModel {
   readonly tokenizer: Tokenizer | undefined;
 }
 
+/** The type that a model's weights are stored in. */
+export function storedType({ weights }: OpenModel): "F32" | "F16" | "BF16" {
+  const [embedding] = weights.values();
+  return embedding!.dtype as "F32" | "F16" | "BF16";
+}
+
 /**
  * The same model, named from anywhere: the absolute path of a folder. A preset's name stays, and so
  * does a name that is no folder, for the error to say what is like it.

@@ -1,3 +1,4 @@
+import { writeKerasAdapter } from "../adapters/keras.js";
 import { loadAdapter } from "../adapters/loadAdapter.js";
 import { FacetError, unknownName } from "../errors.js";
 import { readPeftAdapter } from "../formats/peft.js";
@@ -69,14 +70,14 @@ export class GemmaBackbone {
     this.#adapter = createAdapter(config, gemmaModules(this.config), seed);
   }
 
-  /** Writes the adapter as a PEFT folder: adapter_config.json and adapter_model.safetensors. */
-  async saveLoraWeights(folder: string): Promise<void> {
-    if (folder.endsWith(".h5")) {
-      throw new FacetError(
-        `${folder}: Facet reads Keras's .lora.h5 files and writes PEFT folders; give the name of a folder.`,
-      );
-    }
-    await writeAdapter(folder, this.#enabled("saveLoraWeights"), this.model);
+  /**
+   * Writes the adapter: as Keras's file where the name ends in `.lora.h5`, otherwise as a PEFT folder. Throws a
+   * FacetError for an adapter that Keras's variables cannot hold.
+   */
+  async saveLoraWeights(path: string): Promise<void> {
+    const adapter = this.#enabled("saveLoraWeights");
+    if (path.endsWith(".h5")) writeKerasAdapter(path, adapter);
+    else await writeAdapter(path, adapter, this.model);
   }
 
   /** Loads a PEFT folder or a Keras `.lora.h5` file into the enabled adapter; their ranks must agree. */

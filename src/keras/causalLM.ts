@@ -1,8 +1,12 @@
+import { readHuggingFace } from "../checkpoints/huggingFace.js";
+import { writeKerasPreset } from "../checkpoints/kerasWriting.js";
+import { mergeAdapter } from "../checkpoints/merge.js";
 import type { Engine } from "../engines/engine.js";
 import { onnxEngine } from "../engines/onnx/engine.js";
 import { FacetError } from "../errors.js";
 import type { Sampler } from "../generation/samplers.js";
-import { type OpenModel, openModel } from "../hub/openModel.js";
+import { type OpenModel, openModel, storedType } from "../hub/openModel.js";
+import { toPeft } from "../lora/peft.js";
 import { renderSummary, summarize } from "../recipes/summary.js";
 import { openSession, type Session } from "../runtime/session.js";
 import { generateIds, generateTexts, stopIds, streamText } from "../runtime/text.js";
@@ -143,6 +147,17 @@ export class GemmaCausalLM {
   /** Logits or losses of every position of token ids. */
   score(tokenIds: readonly (readonly number[])[], options: ScoreOptions = {}): Promise<Scores> {
     return score(this.#open(), tokenIds, options);
+  }
+
+  /**
+   * Writes a preset's folder that Keras and Facet open, in the type that the model is stored in. As in Keras, an enabled
+   * adapter is merged into the weights. Throws a FacetError for a model without a tokenizer.
+   */
+  async saveToPreset(folder: string): Promise<void> {
+    const { adapter } = this.backbone;
+    const checkpoint = readHuggingFace(this.model.folder);
+    const merged = adapter ? mergeAdapter(checkpoint, toPeft(adapter).matrices) : checkpoint;
+    await writeKerasPreset(folder, merged, { dtype: storedType(this.model) });
   }
 
   /** Frees the compiled programs. */

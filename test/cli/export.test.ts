@@ -19,6 +19,7 @@ describe("facet export", () => {
     ["merged-gguf", "whole-f32.gguf", []],
     ["merged-gguf", "whole-q8.gguf", ["--outtype", "q8_0"]],
     ["merged-gguf", "whole-q4.gguf", ["--outtype", "q4_0"]],
+    ["ollama", "out-ollama", ["--template", "tutorial"]],
   ])("--to %s writes %s and proves it", async (to, out, more) => {
     const { code, stdout } = await facet("--to", to, "--out", out, "--json", ...more);
     const { largestDifference, relativeError, tolerance, positions, holds } = proofOf(stdout);
@@ -73,6 +74,11 @@ describe("facet export", () => {
     const half = await facet("--to", "peft", "--out", "half", "--outtype", "bf16");
     expect(half.stderr).toContain("--to peft cannot be written as bf16; it takes f32.");
     expect(existsSync(join(folder, "half"))).toBe(false);
+
+    const untold = await facet("--to", "ollama", "--out", "untold");
+    expect(untold.stderr).toContain("peft does not say how prompts were rendered in training.");
+    const ignored = await facet("--to", "mlx", "--out", "ignored", "--template", "tutorial");
+    expect(ignored.stderr).toContain("--template is for --to ollama");
 
     const args = ["export", "--adapter", "mine.gguf", "--to", "peft", "--out", "x"];
     const unnamed = await runFacet(args, folder);

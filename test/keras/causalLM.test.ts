@@ -257,6 +257,30 @@ describe("LoRA weights", () => {
     }
   });
 
+  test("a Keras .lora.h5 file is saved, and loads back", async () => {
+    const lm = await loraModel("init");
+    const path = join(temporaryFolder(), "adapter.lora.h5");
+    await lm.backbone.saveLoraWeights(path);
+    const { values } = lm.backbone.adapter!.parameters;
+    const before = values.slice();
+    values.fill(0);
+    await lm.backbone.loadLoraWeights(path);
+    expect(values).toEqual(before);
+  });
+
+  test("a preset is saved with the adapter merged, as in Keras, and computes the same", async () => {
+    const lm = await loraModel("after_fit_batch2");
+    const folder = join(temporaryFolder(), "saved_preset");
+    await lm.saveToPreset(folder);
+    const saved = await GemmaCausalLM.fromPreset(folder);
+    const prompts = [[2, 45, 301, 7, 19, 88]];
+    const [mine, theirs] = [await lm.score(prompts), await saved.score(prompts)];
+    mine.data.forEach((value, i) => {
+      expect(Math.abs(theirs.data[i]! - value)).toBeLessThan(2e-5);
+    });
+    await Promise.all([lm.close(), saved.close()]);
+  });
+
   test("what is saved is the exact PEFT twin, and loads back", async () => {
     const lm = await loraModel("init");
     const folder = join(temporaryFolder(), "adapter");

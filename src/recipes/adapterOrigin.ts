@@ -1,0 +1,40 @@
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { FacetError } from "../errors.js";
+import { readStrictJson } from "../formats/strictJson.js";
+import { runPaths } from "./runFolder.js";
+
+/** The model that a run, one of its checkpoints or a PEFT folder says it was trained on. */
+export function baseModelOf(adapter: string): string {
+  const model = runOf(adapter)?.config?.model;
+  if (typeof model === "string") return model;
+  const peft = join(adapter, "adapter_config.json");
+  if (existsSync(peft)) {
+    const { base_model_name_or_path: base } = readStrictJson(peft) as Record<string, unknown>;
+    if (typeof base === "string" && base !== "") return base;
+  }
+  throw new FacetError(`${adapter} does not say which model it belongs to. Give --model.`);
+}
+
+/** The name or source of the template that a run was trained with. Throws a FacetError for what is no run. */
+export function templateOf(adapter: string): string {
+  const template = runOf(adapter)?.data?.template;
+  if (typeof template === "string") return template;
+  throw new FacetError(
+    `${adapter} does not say how prompts were rendered in training. Give --template.`,
+  );
+}
+
+interface RunJson {
+  readonly config?: { readonly model?: unknown };
+  readonly data?: { readonly template?: unknown };
+}
+
+/** The run.json of a run folder, its adapter or one of its checkpoints. */
+function runOf(adapter: string): RunJson | undefined {
+  const parent = dirname(resolve(adapter));
+  const path = [adapter, parent, dirname(parent)]
+    .map((folder) => runPaths(folder).run)
+    .find((candidate) => existsSync(candidate));
+  return path === undefined ? undefined : (readStrictJson(path) as RunJson);
+}

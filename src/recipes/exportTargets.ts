@@ -1,0 +1,157 @@
+import { basename } from "node:path";
+import { writeGgufAdapter } from "../adapters/gguf.js";
+import { writeKerasAdapter } from "../adapters/keras.js";
+import { loadAdapter } from "../adapters/loadAdapter.js";
+import { writeMlxAdapter } from "../adapters/mlx.js";
+import type { Checkpoint } from "../checkpoints/checkpoint.js";
+import { type GgufFileType, writeGguf } from "../checkpoints/gguf.js";
+import {
+  type HuggingFaceType,
+  readHuggingFace,
+  writeHuggingFace,
+} from "../checkpoints/huggingFace.js";
+import { mergeAdapter } from "../checkpoints/merge.js";
+import { modelCard } from "../checkpoints/modelCard.js";
+import type { Template } from "../data/templates.js";
+import type { Engine } from "../engines/engine.js";
+import { FacetError } from "../errors.js";
+import { type OpenModel, openModel, storedType } from "../hub/openModel.js";
+import type { Adapter } from "../lora/adapter.js";
+import { toPeft } from "../lora/peft.js";
+import { gemmaModules } from "../models/gemma/weights.js";
+import { openSession, type Session } from "../runtime/session.js";
+import { ollamaModel, writeOllama } from "./ollama.js";
+import { type OutType, outTypes } from "./proof.js";
+import { versions } from "./runFolder.js";
+import { writeAdapter } from "./writeAdapter.js";
+
+/** An adapter on its way to a file. */
+export interface ExportJob {
+  readonly out: string;
+  readonly base: OpenModel;
+  readonly adapter: Adapter;
+  readonly type: OutType;
+  /** How prompts were rendered in training; needed by `ollama` only. */
+  readonly template: Template | undefined;
+}
+
+/** How one kind of file is written, and opened again by the way that any user of it would take. */
+export interface ExportTarget {
+  readonly types: readonly OutType[];
+  readonly defaultType: (base: OpenModel) => OutType;
+  /** What the name of the result must end in. */
+  readonly suffix?: string;
+  write(job: ExportJob): Promise<void> | void;
+  /** `place` is a folder for what has to be converted to be opened. */
+  reopen(job: ExportJob, engine: Engine, place: string): Promise<Session>;
+}
+
+const single = () => "f32" as const;
+const asStored = (base: OpenModel) => storedType(base).toLowerCase() as OutType;
+
+const reopenAdapter: ExportTarget["reopen"] = async ({ out, base }, engine) =>
+  openSession(base, engine, await loadAdapter(out, gemmaModules(base.config)));
+
+const reopenModel: ExportTarget["reopen"] = async ({ out }, engine, place) =>
+  openSession(await openModel(out, place), engine);
+
+/** Everything that an adapter can become. */
+export const exportTargets = {
+  peft: {
+    types: ["f32"],
+    defaultType: single,
+    write: ({ out, adapter, base }) => writeAdapter(out, adapter, base),
+    reopen: reopenAdapter,
+  },
+  keras: {
+    types: ["f32"],
+    defaultType: single,
+    suffix: ".lora.h5",
+    write: ({ out, adapter }) => writeKerasAdapter(out, adapter),
+    reopen: reopenAdapter,
+  },
+  gguf: {
+    types: ["f32", "f16"],
+    defaultType: single,
+    suffix: ".gguf",
+    write({ out, adapter, base, type }) {
+      const { matrices } = toPeft(adapter);
+      const options = { family: base.config.family ?? "gemma", name: base.name } as const;
+      const type16 = type === "f16" ? "F16" : "F32";
+      writeGgufAdapter(out, { matrices, baseModel: base.name }, { ...options, type: type16 });
+    },
+    reopen: reopenAdapter,
+  },
+  mlx: {
+    types: ["f32"],
+    defaultType: single,
+    write: ({ out, adapter, base }) =>
+      writeMlxAdapter(
+        out,
+        { matrices: toPeft(adapter).matrices, baseModel: base.name },
+        base.config.numLayers,
+      ),
+    reopen: reopenAdapter,
+  },
+  ollama: {
+    types: outTypes,
+    defaultType: asStored,
+    write: ({ template, ...job }) =>
+      writeOllama(job.out, template!, (path) => writeMergedGguf(path, job)),
+    reopen: (job, engine, place) =>
+      reopenModel({ ...job, out: ollamaModel(job.out) }, engine, place),
+  },
+  merged: {
+    types: ["f32", "f16", "bf16"],
+    defaultType: asStored,
+    async write(job) {
+      const merged = mergedCheckpoint(job);
+      const modules = [...new Set(job.adapter.modules.map((module) => module.target))].join(", ");
+      const card = modelCard(merged, {
+        base: job.base.name,
+        adapter: `rank ${toPeft(job.adapter).rank} on ${modules}`,
+        dtype: job.type,
+        version: versions().facet!,
+      });
+      const dtype = job.type.toUpperCase() as HuggingFaceType;
+      await writeHuggingFace(job.out, merged, { dtype, card });
+    },
+    reopen: reopenModel,
+  },
+  "merged-gguf": {
+    types: outTypes,
+    defaultType: asStored,
+    suffix: ".gguf",
+    write: (job) => writeMergedGguf(job.out, job),
+    reopen: reopenModel,
+  },
+} satisfies Record<string, ExportTarget>;
+
+export type ExportTargetName = keyof typeof exportTargets;
+export const exportTargetNames = Object.keys(exportTargets) as ExportTargetName[];
+
+/** Throws a FacetError for a type that the target has not, and for a name that its readers would not take. */
+export function requireWritable(to: ExportTargetName, out: string, type: OutType): void {
+  const target: ExportTarget = exportTargets[to];
+  if (!target.types.includes(type)) {
+    throw new FacetError(
+      `--to ${to} cannot be written as ${type}; it takes ${target.types.join(", ")}.`,
+    );
+  }
+  if (target.suffix !== undefined && !out.endsWith(target.suffix)) {
+    throw new FacetError(
+      `--out ${out}: the name of what --to ${to} writes ends in ${target.suffix}.`,
+    );
+  }
+}
+
+type Mergeable = Pick<ExportJob, "out" | "base" | "adapter" | "type">;
+
+function writeMergedGguf(path: string, job: Mergeable): void {
+  writeGguf(path, mergedCheckpoint(job), { type: job.type.toUpperCase() as GgufFileType });
+}
+
+function mergedCheckpoint({ out, base, adapter }: Mergeable): Checkpoint {
+  const merged = mergeAdapter(readHuggingFace(base.folder), toPeft(adapter).matrices);
+  return { ...merged, name: basename(out, ".gguf") };
+}
