@@ -1,4 +1,5 @@
 import { openDolly } from "./dollyNano.js";
+import { openExport2b } from "./export2b.js";
 import { openGemm } from "./gemm.js";
 import { openGemma2b } from "./gemma2b.js";
 import { openStep } from "./step.js";
@@ -11,6 +12,7 @@ export const workloads = {
   workloadS: openWorkloadS,
   dolly: openDolly,
   gemma2b: openGemma2b,
+  export2b: openExport2b,
 };
 
 export type Workloads = typeof workloads;

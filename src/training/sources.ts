@@ -63,7 +63,7 @@ function groupByLength(
     const whole = batches.filter((batch) => batch.length === batchSize);
     const rest = batches.filter((batch) => batch.length < batchSize);
     whole.sort((a, b) => place.get(a[0]!)! - place.get(b[0]!)!);
-    grouped.push(...whole.flat(), ...rest.flat());
+    for (const batch of [...whole, ...rest]) grouped.push(...batch);
   }
   return Uint32Array.from(grouped);
 }

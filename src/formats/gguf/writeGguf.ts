@@ -40,7 +40,7 @@ export function writeGguf(
     scalar("uint64", BigInt(tensors.length)),
     scalar("uint64", BigInt(metadata.size)),
   ];
-  for (const [key, value] of metadata) parts.push(scalar("string", key), ...valueParts(value));
+  for (const [key, value] of metadata) parts.push(scalar("string", key), valueBytesOf(value));
   const alignment = alignmentOf(metadata, where);
   const names = new Set<string>();
   let offset = 0;
@@ -105,13 +105,19 @@ function byteLength({ name, shape, type }: GgufTensorToWrite, where: string): nu
   return (shape.reduce((product, size) => product * size, 1) / elements) * bytes;
 }
 
-function valueParts(value: GgufValue): Uint8Array[] {
+function valueBytesOf(value: GgufValue): Uint8Array {
   const code = scalar("uint32", valueTypes.indexOf(value.type));
-  if (value.type !== "array") return [code, scalar(value.type, value.value)];
+  if (value.type !== "array") return Buffer.concat([code, scalar(value.type, value.value)]);
   const { of } = value;
-  const start = [code, scalar("uint32", valueTypes.indexOf(of))];
-  start.push(scalar("uint64", BigInt(value.value.length)));
-  return [...start, ...value.value.map((element) => scalar(of, element))];
+  const count = scalar("uint64", BigInt(value.value.length));
+  // A vocabulary has a quarter of a million elements: more than a call takes as arguments.
+  const elements = value.value.map((element) => scalar(of, element));
+  return Buffer.concat([
+    code,
+    scalar("uint32", valueTypes.indexOf(of)),
+    count,
+    Buffer.concat(elements),
+  ]);
 }
 
 function scalar(type: GgufScalarType, value: GgufScalar): Uint8Array {

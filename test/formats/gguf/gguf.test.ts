@@ -60,6 +60,15 @@ describe("a GGUF file", () => {
     expect(readFileSync(at("a.gguf")).length % 32).toBe(0);
   });
 
+  test("holds the vocabulary of a real model", () => {
+    const pieces = Array.from({ length: 262_144 }, (_, i) => `piece ${i}`);
+    const vocabulary: GgufMetadata = new Map([
+      ["pieces", { type: "array", of: "string", value: pieces }],
+    ]);
+    writeGguf(at("a.gguf"), vocabulary, []);
+    expect(readGguf(at("a.gguf")).metadata).toEqual(vocabulary);
+  });
+
   test("written by gguf-py is written back with the same bytes", () => {
     const path = fixture("gguf/gemma1_lora_all.gguf");
     const { metadata, tensors } = readGguf(path);
