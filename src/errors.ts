@@ -8,14 +8,13 @@ export class FacetError extends Error {
   override name = "FacetError";
 }
 
-/** The one of `known` that is most like `name`, when it is close. */
+/** The one of `known` that begins with `name`, or is most like it, when it is close. */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   const names = [...known];
-  const nearest = names.length > 0 ? closest(name, names) : undefined;
-  if (nearest === undefined) return undefined;
-  const isNear =
-    nearest.startsWith(name) || distance(name, nearest) <= Math.max(2, name.length / 3);
-  return isNear ? nearest : undefined;
+  const longer = names.find((candidate) => candidate.startsWith(name));
+  if (longer !== undefined || names.length === 0) return longer;
+  const nearest = closest(name, names);
+  return distance(name, nearest) <= Math.max(2, name.length / 3) ? nearest : undefined;
 }
 
 /** The error for a name that is not one of `known`, naming the nearest one when it is close. */
