@@ -7,5 +7,7 @@ export default defineConfig({
     fileParallelism: false,
     pool: "forks",
     testTimeout: 60_000,
+    // No test may ask a real server. Those of downloads have one of their own.
+    env: { HF_HUB_OFFLINE: "1" },
   },
 });

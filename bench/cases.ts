@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { presetFolder, presets } from "../src/hub/presets.js";
+import { presetOnThisMachine } from "../src/hub/locate.js";
 import type { Ceiling, Interleaved } from "./ceiling.js";
 import { type Child, openChild } from "./childProcess.js";
 import { loraStepFlops, type StepFlops } from "./flops.js";
@@ -112,9 +112,9 @@ async function workloadS(bench: Bench): Promise<AnyRow[]> {
 }
 
 /** Why the rows with Dolly and the built-in model cannot be measured here, if so. */
-function missingForDolly({ model }: Bench): string | undefined {
+async function missingForDolly({ model }: Bench): Promise<string | undefined> {
   if (!existsSync(sharedPaths.dolly)) return `there is no ${sharedPaths.dolly}`;
-  const folder = Object.hasOwn(presets, model) ? presetFolder(model) : model;
+  const folder = (await presetOnThisMachine(model)) ?? model;
   if (!existsSync(join(folder, "config.json"))) {
     return `there is no model in ${folder}; give one with --model`;
   }
@@ -123,7 +123,7 @@ function missingForDolly({ model }: Bench): string | undefined {
 
 async function dollyNano(bench: Bench): Promise<AnyRow[]> {
   const name = "dolly-nano";
-  const missing = missingForDolly(bench);
+  const missing = await missingForDolly(bench);
   if (missing !== undefined) return [{ name, skipped: missing }];
   const { model, threads } = bench;
   const child = openChild("dolly", {
@@ -175,7 +175,7 @@ async function javascript(bench: Bench): Promise<AnyRow[]> {
   const rows: AnyRow[] = [
     await measured(bench, small, 5, ({ samples }) => shareRow("javascript small-512", samples)),
   ];
-  const missing = missingForDolly(bench);
+  const missing = await missingForDolly(bench);
   if (missing !== undefined) return [...rows, { name: "javascript nano", skipped: missing }];
   const data = sharedPaths.dolly;
   const nano = openChild("dolly", { model, data, rows: 200, heldOut: 8, threads });

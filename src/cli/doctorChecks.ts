@@ -1,9 +1,11 @@
-import { existsSync, statfsSync } from "node:fs";
+import { statfsSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
-import { join } from "node:path";
 import { FacetError } from "../errors.js";
 import { input, matmul, program } from "../graph/index.js";
-import { presetFolder, presets } from "../hub/presets.js";
+import { type Credentials, huggingFaceCredentials, kaggleCredentials } from "../hub/credentials.js";
+import { presetOnThisMachine } from "../hub/locate.js";
+import { facetHome, huggingFaceCache, kaggleCache } from "../hub/places.js";
+import { presets } from "../hub/presets.js";
 import { availableMemory, gib } from "../runtime/memory.js";
 import { openEngine } from "./engine.js";
 
@@ -26,7 +28,12 @@ export async function runChecks(): Promise<Check[]> {
     await checkCpuEngine(),
     ...(await otherProviders()),
     checkDisk(process.cwd()),
-    ...Object.keys(presets).map(checkPreset),
+    fact("Facet's own files", facetHome()),
+    fact("Hugging Face's files", huggingFaceCache()),
+    fact("Kaggle's files", kaggleCache()),
+    checkCredentials("Hugging Face token", huggingFaceCredentials),
+    checkCredentials("Kaggle credentials", kaggleCredentials),
+    ...(await checkPresets()),
   ];
 }
 
@@ -88,16 +95,28 @@ function checkDisk(folder: string): Check {
   return { name: "Disk", ok, required: false, detail };
 }
 
-function checkPreset(preset: string): Check {
-  const name = `Preset ${preset}`;
+/** Says where credentials are, never what they are. */
+function checkCredentials(name: string, find: () => Credentials | undefined): Check {
   try {
-    const folder = presetFolder(preset);
-    const ok = existsSync(join(folder, "config.json"));
-    return { name, ok, required: false, detail: ok ? folder : `nothing in ${folder}` };
+    const found = find();
+    const detail = found === undefined ? "none; gated models need them" : `from ${found.from}`;
+    return { name, ok: found !== undefined, required: false, detail };
   } catch (error) {
     if (!(error instanceof FacetError)) throw error;
-    return { name, ok: false, required: false, detail: "weights are not on this machine" };
+    return { name, ok: false, required: false, detail: error.message };
   }
+}
+
+async function checkPresets(): Promise<Check[]> {
+  const checks: Check[] = [];
+  const absent: string[] = [];
+  for (const preset of Object.keys(presets)) {
+    const folder = await presetOnThisMachine(preset);
+    if (folder === undefined) absent.push(preset);
+    else checks.push(fact(`Preset ${preset}`, folder));
+  }
+  const detail = `downloaded when first used: ${absent.join(", ")}`;
+  return [...checks, { name: "Other presets", ok: false, required: false, detail }];
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

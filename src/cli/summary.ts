@@ -36,7 +36,7 @@ export const summaryCommand = (): Command =>
       ],
     },
     async (options, json) => {
-      const { name, config } = describeModel(options.model);
+      const { name, config } = await describeModel(options.model);
       const summary = summarize(name, config, adapterOf(options));
       if (json) printJson(toJson(summary));
       else print(renderSummary(summary, outputWidth()));

@@ -28,11 +28,8 @@ export function openCheckpoint(folder: string): Map<string, TensorInfo> {
 }
 
 function openShards(root: string, index: string): Map<string, TensorInfo> {
-  const parsed = indexSchema.safeParse(readStrictJson(index));
-  if (!parsed.success) throw new FacetError(`${index}: ${z.prettifyError(parsed.error)}`);
-  const shardOf = new Map(Object.entries(parsed.data.weight_map));
+  const shardOf = readShardIndex(index);
   const shards = [...new Set(shardOf.values())];
-  for (const shard of shards) checkShardName(shard, index);
   const missing = shards.filter((shard) => !existsSync(join(root, shard)));
   if (missing.length > 0) {
     throw new FacetError(
@@ -59,6 +56,15 @@ function openShards(root: string, index: string): Map<string, TensorInfo> {
     }
   }
   return tensors;
+}
+
+/** The shard of each tensor, as an index lists them. Throws FacetError for a damaged one, and for a shard outside its folder. */
+export function readShardIndex(index: string): Map<string, string> {
+  const parsed = indexSchema.safeParse(readStrictJson(index));
+  if (!parsed.success) throw new FacetError(`${index}: ${z.prettifyError(parsed.error)}`);
+  const shardOf = new Map(Object.entries(parsed.data.weight_map));
+  for (const shard of new Set(shardOf.values())) checkShardName(shard, index);
+  return shardOf;
 }
 
 /** A shard is a plain file name: an index from elsewhere must not make Facet read other folders. */

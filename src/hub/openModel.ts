@@ -1,7 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { modelFormat, readModel } from "../checkpoints/modelFiles.js";
-import { FacetError, unknownName } from "../errors.js";
 import { openCheckpoint } from "../formats/checkpoint.js";
 import type { TensorInfo } from "../formats/safetensors.js";
 import { type GemmaConfig, readGemmaConfig } from "../models/gemma/config.js";
@@ -11,7 +10,10 @@ import { tokenizerOf } from "../tokenizers/sentencePiece.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { readTokenizer } from "../tokenizers/tokenizerFiles.js";
 import { adopt } from "./adopt.js";
-import { facetHome, presetFolder, presets } from "./presets.js";
+import type { DownloadHooks } from "./download.js";
+import { locateModel } from "./locate.js";
+import { facetHome } from "./places.js";
+import { presets } from "./presets.js";
 
 /** A model on this machine, open: nothing of its weights has been read but their headers. */
 export interface OpenModel {
@@ -38,32 +40,36 @@ export const fromAnywhere = (nameOrFolder: string): string =>
     ? resolve(nameOrFolder)
     : nameOrFolder;
 
-/** The shape of a preset or of the model in a folder; needs no weights. */
-export function describeModel(nameOrFolder: string): { name: string; config: GemmaConfig } {
-  const preset = Object.hasOwn(presets, nameOrFolder) ? presets[nameOrFolder] : undefined;
-  if (preset !== undefined) return { name: nameOrFolder, config: preset.config };
-  const path = modelPath(nameOrFolder);
-  const { config } =
-    modelFormat(path) === "huggingFace" ? { config: readGemmaConfig(path) } : readModel(path);
-  return { name: modelName(path), config };
+export interface OpenOptions extends DownloadHooks {
+  /** Where models that were converted to be used are kept. Default: in Facet's own place. */
+  readonly cache?: string;
+}
+
+/** The shape of a preset or of any model that `openModel` opens; of its files it needs config.json only, where it can be had alone. */
+export async function describeModel(
+  nameOrPath: string,
+  hooks: DownloadHooks = {},
+): Promise<{ name: string; config: GemmaConfig }> {
+  if (Object.hasOwn(presets, nameOrPath)) {
+    return { name: nameOrPath, config: presets[nameOrPath]!.config };
+  }
+  const { path, name } = await locateModel(nameOrPath, hooks, "config");
+  if (modelFormat(path) === "huggingFace") return { name, config: readGemmaConfig(path) };
+  return { name, config: readModel((await locateModel(nameOrPath, hooks)).path).config };
 }
 
 /**
- * Opens a preset, a folder as Hugging Face lays it out (config.json, model.safetensors or its shards,
- * tokenizer.model), or a Keras preset or GGUF file, which is converted the first time into `cache`. Throws a FacetError
- * for anything missing, unknown or of the wrong shape.
+ * Opens a model by its name or path, and downloads it if it is not on this machine (see `locateModel`). A Keras preset
+ * or a GGUF file is converted the first time. Throws a FacetError for anything missing, unknown or of the wrong shape.
  */
 export async function openModel(
   nameOrPath: string,
-  cache: string = join(facetHome(), "converted"),
+  { cache = join(facetHome(), "converted"), ...hooks }: OpenOptions = {},
 ): Promise<OpenModel> {
-  if (Object.hasOwn(presets, nameOrPath)) return openFolder(presetFolder(nameOrPath), nameOrPath);
-  const path = modelPath(nameOrPath);
+  const { path, name } = await locateModel(nameOrPath, hooks);
   const folder = modelFormat(path) === "huggingFace" ? path : await adopt(path, cache);
-  return openFolder(folder, modelName(path));
+  return openFolder(folder, name);
 }
-
-const modelName = (path: string) => basename(path).replace(/\.gguf$/, "");
 
 function openFolder(folder: string, name: string): OpenModel {
   const config = readGemmaConfig(folder);
@@ -72,17 +78,6 @@ function openFolder(folder: string, name: string): OpenModel {
   const model = readTokenizer(folder, config.vocabularySize);
   const tokenizer = model && tokenizerOf(model);
   return { name, folder, config, weights, tokenizer };
-}
-
-function modelPath(path: string): string {
-  const folder = resolve(path);
-  if (existsSync(folder)) return folder;
-  if (path.includes("/") || path.startsWith(".")) {
-    throw new FacetError(
-      `There is no folder ${folder}. Give a model folder or a preset: ${Object.keys(presets).join(", ")}.`,
-    );
-  }
-  throw unknownName("model", path, Object.keys(presets));
 }
 
 /** Hugging Face's cache links to its blobs; the engine maps only real files. */

@@ -1,7 +1,3 @@
-import { existsSync, readdirSync, realpathSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { FacetError, unknownName } from "../errors.js";
 import type { GemmaConfig } from "../models/gemma/config.js";
 import * as shapes from "./shapes.js";
@@ -215,34 +211,4 @@ export function unknownModel(name: string): FacetError {
     : refusedFamilies.find(([prefix]) => prefix.test(name))?.[1];
   if (why !== undefined) return new FacetError(`Facet cannot use the preset ${name}: ${why}.`);
   return unknownName("model", name, Object.keys(presets));
-}
-
-/** Files that ship with Facet: the built-in model and data set. */
-export const assets = fileURLToPath(new URL("../../assets/", import.meta.url));
-
-/** Facet's own place on this machine; `FACET_HOME` moves it. */
-export const facetHome = (): string => process.env.FACET_HOME ?? join(homedir(), ".cache", "facet");
-
-/** Where Facet looks for a preset's weights. `FACET_HOME` and `HF_HOME` move the two places. */
-function weightFolders(name: string, repository: string): { own: string; all: string[] } {
-  const cache = join(homedir(), ".cache");
-  const own = join(facetHome(), "models", name);
-  const hub = join(process.env.HF_HOME ?? join(cache, "huggingface"), "hub");
-  const snapshots = join(hub, `models--${repository.replace("/", "--")}`, "snapshots");
-  const revisions = existsSync(snapshots) ? readdirSync(snapshots).sort() : [];
-  return { own, all: [own, ...revisions.map((revision) => join(snapshots, revision))] };
-}
-
-/** The folder that holds a preset's weights on this machine. Throws a FacetError that says how to get them. */
-export function presetFolder(name: string): string {
-  const { source } = presets[name]!;
-  if ("bundled" in source) return join(assets, source.bundled);
-  const { own, all } = weightFolders(name, source.huggingFace);
-  const found = all.find((folder) => existsSync(join(folder, "config.json")));
-  if (found !== undefined) return realpathSync(found);
-  const page = `https://huggingface.co/${source.huggingFace}`;
-  throw new FacetError(
-    `The weights of ${name} are not on this machine: accept the licence at ${page}, run ` +
-      `"hf download ${source.huggingFace} --local-dir ${own}", and try again (or give the path of a folder that has them).`,
-  );
 }

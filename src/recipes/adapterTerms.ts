@@ -25,7 +25,7 @@ export interface Terms {
  * FacetError where that fails, and where adapters of different kinds of models meet.
  */
 export async function readTerms(texts: readonly string[], model?: string): Promise<Terms> {
-  const base = model === undefined ? undefined : describeModel(model);
+  const base = model === undefined ? undefined : await describeModel(model);
   const modules = base && gemmaModules(base.config);
   const files: AdapterFile[] = [];
   const terms: Term[] = [];

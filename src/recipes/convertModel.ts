@@ -92,7 +92,7 @@ export async function convertModel(
   if (!options.verify) return { out, type, proof: undefined };
   const proof = await prove({
     live: openSession(model, engine),
-    written: async (place) => openSession(await openModel(out, place), engine),
+    written: async (place) => openSession(await openModel(out, { cache: place }), engine),
     out,
     type,
   });

@@ -53,7 +53,7 @@ const reopenAdapter: ExportTarget["reopen"] = async ({ out, base }, engine) =>
   openSession(base, engine, await loadAdapter(out, gemmaModules(base.config)));
 
 const reopenModel: ExportTarget["reopen"] = async ({ out }, engine, place) =>
-  openSession(await openModel(out, place), engine);
+  openSession(await openModel(out, { cache: place }), engine);
 
 /** Everything that an adapter can become. */
 export const exportTargets = {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { assets } from "../hub/presets.js";
+import { assets } from "../hub/places.js";
 import type { FinetuneInput } from "./finetuneConfig.js";
 
 /** The two prompts of the Keras tutorial, and two more. */

@@ -13,7 +13,9 @@ describe.concurrent("facet doctor", () => {
     expect(ok).toBe(true);
     expect(find("Engine onnx, CPU")).toMatchObject({ ok: true, required: true });
     expect(find("Engine onnx, webgpu")).toMatchObject({ ok: false, required: false });
-    expect(find("Preset gemma_7b_en")).toMatchObject({ required: false });
+    expect(find("Preset facet_nano_en")).toMatchObject({ ok: true });
+    expect(find("Other presets").detail).toContain("gemma_7b_en");
+    expect(find("Hugging Face's files").detail).toContain("huggingface");
     expect(find("Disk").detail).toContain("free in");
   });
 

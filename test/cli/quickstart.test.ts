@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { assets } from "../../src/hub/presets.js";
+import { assets } from "../../src/hub/places.js";
 import { startFacet, workFolder } from "./facet.js";
 
 const folder = workFolder();

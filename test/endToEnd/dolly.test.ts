@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { loadDataset } from "../../src/data/dataset.js";
-import { assets } from "../../src/hub/presets.js";
+import { assets } from "../../src/hub/places.js";
 import { loadSentencePiece } from "../../src/tokenizers/sentencePiece.js";
 import { type Ended, runFacet, workFolder } from "../cli/facet.js";
 import { sharedPath } from "../support/sharedFolder.js";

@@ -1,0 +1,49 @@
+import { statfsSync } from "node:fs";
+import * as tar from "tar";
+import { FacetError } from "../errors.js";
+import { writeFolderAtomic } from "../formats/atomicFile.js";
+import { isPlainPath } from "./source.js";
+
+/**
+ * Unpacks a .tar or .tar.gz of files and folders into `folder`, which appears when all of it is there. Throws a
+ * FacetError, and leaves nothing, for an archive that is damaged, holds links or devices, has a path that leads out of
+ * the folder, or unpacks to more than the disk has room for.
+ */
+export async function unpack(archive: string, folder: string, signal?: AbortSignal): Promise<void> {
+  await writeFolderAtomic(folder, async (temporary) => {
+    const { bavail, bsize } = statfsSync(temporary);
+    const room = bavail * bsize;
+    let bytes = 0;
+    let problem: string | undefined;
+    const accept = (path: string, { type, size }: { type: string; size: number }): boolean => {
+      signal?.throwIfAborted();
+      bytes += size;
+      if (
+        type !== "File" &&
+        type !== "OldFile" &&
+        type !== "ContiguousFile" &&
+        type !== "Directory"
+      )
+        problem ??= `${JSON.stringify(path)} is a ${type}, not a file`;
+      // Archives of a folder name it "./".
+      const inside = path.replace(/^(\.\/)+/, "").replace(/\/$/, "");
+      if (inside !== "" && !isPlainPath(inside))
+        problem ??= `${JSON.stringify(path)} does not stay in the folder`;
+      if (bytes > room) problem ??= `the disk has no room for its files`;
+      return problem === undefined;
+    };
+    try {
+      await tar.extract({
+        file: archive,
+        cwd: temporary,
+        strict: true,
+        noMtime: true,
+        filter: (path, entry) => accept(path, entry as tar.ReadEntry),
+      });
+    } catch (error) {
+      signal?.throwIfAborted();
+      problem ??= (error as Error).message;
+    }
+    if (problem !== undefined) throw new FacetError(`${archive} cannot be unpacked: ${problem}.`);
+  });
+}
