@@ -15,6 +15,9 @@ export {
   topK,
   topP,
 } from "./generation/samplers.js";
+export type { DownloadHooks, DownloadProgress } from "./hub/download.js";
+export { type LocatedModel, locateModel } from "./hub/locate.js";
+export { locateData } from "./hub/locateData.js";
 export { describeModel, type OpenModel, openModel } from "./hub/openModel.js";
 export { presets } from "./hub/presets.js";
 export { type EnableLoraOptions, GemmaBackbone } from "./keras/backbone.js";

@@ -6,6 +6,7 @@ import { openModel } from "../hub/openModel.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { type AdapterSummary, summarizeAdapter } from "../recipes/adapterSummary.js";
 import { schemaCommand } from "./command.js";
+import { withDownloads } from "./downloads.js";
 import { facts, table } from "./layout.js";
 import { count, notice, outputWidth, plural, print, printJson } from "./output.js";
 import { nothingChanges } from "./session.js";
@@ -39,7 +40,8 @@ export const adapterShowCommand = (): Command =>
       ],
     },
     async ({ adapter, model }, json) => {
-      const base = model === undefined ? undefined : await openModel(model);
+      const base =
+        model === undefined ? undefined : await withDownloads((hooks) => openModel(model, hooks));
       const file = await readAdapter(adapter, base && gemmaModules(base.config));
       const summary = summarizeAdapter(
         file,

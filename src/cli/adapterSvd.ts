@@ -10,6 +10,7 @@ import { gemmaModules } from "../models/gemma/weights.js";
 import { newPlace, readTerms, writeResult } from "../recipes/adapterTerms.js";
 import { keptShare, printResult, resultJson, resultSchema } from "./adapterResult.js";
 import { schemaCommand } from "./command.js";
+import { withDownloads } from "./downloads.js";
 import { engineSchema, openEngine } from "./engine.js";
 import { notice, plural } from "./output.js";
 import { openProgress } from "./progress.js";
@@ -49,7 +50,11 @@ export const adapterSvdCommand = (): Command =>
       if (adapter !== undefined && fromModel === undefined && toModel === undefined) {
         await reduce(adapter, options, json);
       } else if (adapter === undefined && fromModel !== undefined && toModel !== undefined) {
-        await extract(await openModel(fromModel), await openModel(toModel), options, json);
+        const [from, to] = await withDownloads(
+          async (hooks) =>
+            [await openModel(fromModel, hooks), await openModel(toModel, hooks)] as const,
+        );
+        await extract(from, to, options, json);
       } else {
         throw new FacetError("Give an adapter, or both --from-model and --to-model.");
       }

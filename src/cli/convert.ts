@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { convertModel, convertSchema } from "../recipes/convertModel.js";
 import { schemaCommand } from "./command.js";
+import { withDownloads } from "./downloads.js";
 import { engineSchema, openEngine } from "./engine.js";
 import { printWritten, proofJson, proofNote } from "./proofView.js";
 
@@ -23,6 +24,7 @@ export const convertCommand = (): Command =>
     },
     async ({ threads, prepackWeights, ...options }, json) => {
       const engine = await openEngine({ threads, prepackWeights });
-      printWritten(await convertModel(options, engine), json);
+      const written = await withDownloads((download) => convertModel(options, engine, download));
+      printWritten(written, json);
     },
   );

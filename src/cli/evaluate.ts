@@ -1,11 +1,13 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import { loadDataset } from "../data/dataset.js";
+import { locateDataFile } from "../hub/locateData.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { evaluate } from "../training/evaluate.js";
 import { evaluationBatches } from "../training/sources.js";
 import { schemaCommand } from "./command.js";
+import { withDownloads } from "./downloads.js";
 import { facts } from "./layout.js";
 import { count, notice, outputWidth, percent, print, printJson } from "./output.js";
 import { preparedNotice } from "./preparedData.js";
@@ -15,7 +17,7 @@ import { openModelSession, sessionSchema } from "./session.js";
 const { data, filter, template, limit, targets, overlong, batchSize } = finetuneSchema.shape;
 const schema = z.strictObject({
   ...sessionSchema.shape,
-  data: data.describe("JSON Lines file to measure on"),
+  data: data.describe("JSON Lines file to measure on, or what to download"),
   filter,
   template,
   limit,
@@ -45,13 +47,14 @@ export const evaluateCommand = (): Command =>
       ],
     },
     async ({ data, filter, template, limit, targets, overlong, batchSize, ...options }, json) => {
+      const path = await withDownloads((hooks) => locateDataFile(data, hooks));
       const session = await openModelSession(options);
       try {
         const tokenizer = requireTokenizer(session.model);
         const longest = session.model.config.maxPositions;
         const sequenceLength = options.sequenceLength ?? Math.min(512, longest);
         const dataset = await loadDataset({
-          path: data,
+          path,
           tokenizer,
           sequenceLength,
           filters: filter,

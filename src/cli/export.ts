@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { exportAdapter, exportSchema } from "../recipes/exportAdapter.js";
 import { schemaCommand } from "./command.js";
+import { withDownloads } from "./downloads.js";
 import { engineSchema, openEngine } from "./engine.js";
 import { printWritten, proofJson, proofNote } from "./proofView.js";
 
@@ -22,6 +23,7 @@ export const exportCommand = (): Command =>
     },
     async ({ threads, prepackWeights, ...options }, json) => {
       const engine = await openEngine({ threads, prepackWeights });
-      printWritten(await exportAdapter(options, engine), json);
+      const written = await withDownloads((download) => exportAdapter(options, engine, download));
+      printWritten(written, json);
     },
   );

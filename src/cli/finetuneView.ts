@@ -6,6 +6,7 @@ import { runPaths } from "../recipes/runFolder.js";
 import { byteSize } from "../recipes/summary.js";
 import { availableMemory } from "../runtime/memory.js";
 import type { Evaluation } from "../training/evaluate.js";
+import { withDownloads } from "./downloads.js";
 import { interruptedExitCode } from "./interruption.js";
 import { facts, sideBySide } from "./layout.js";
 import {
@@ -29,7 +30,9 @@ export async function showFinetune(
   const view = openTrainingView();
   let result: FinetuneResult;
   try {
-    result = await run({ signal: view.signal, onEvent: (event) => showEvent(view, event) });
+    result = await withDownloads((download) =>
+      run({ signal: view.signal, onEvent: (event) => showEvent(view, event), download }),
+    );
   } finally {
     view.close();
   }

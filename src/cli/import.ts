@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { exportAdapter, exportSchema } from "../recipes/exportAdapter.js";
 import { schemaCommand } from "./command.js";
+import { withDownloads } from "./downloads.js";
 import { engineSchema, openEngine } from "./engine.js";
 import { printWritten, proofJson, proofNote } from "./proofView.js";
 
@@ -34,6 +35,9 @@ export const importCommand = (): Command =>
     },
     async ({ threads, prepackWeights, ...options }, json) => {
       const engine = await openEngine({ threads, prepackWeights });
-      printWritten(await exportAdapter({ ...options, to: "peft" }, engine), json);
+      const written = await withDownloads((download) =>
+        exportAdapter({ ...options, to: "peft" }, engine, download),
+      );
+      printWritten(written, json);
     },
   );

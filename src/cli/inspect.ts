@@ -7,12 +7,15 @@ import type { LengthBucket } from "../data/lengths.js";
 import { type Row, readRows } from "../data/rows.js";
 import { chooseTemplate } from "../data/templates.js";
 import { FacetError } from "../errors.js";
+import type { DownloadHooks } from "../hub/download.js";
+import { locateDataFile } from "../hub/locateData.js";
 import { openModel } from "../hub/openModel.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { schemaCommand } from "./command.js";
+import { withDownloads } from "./downloads.js";
 import { facts, wrap } from "./layout.js";
 import { colours, count, outputWidth, percent, print, printable, printJson } from "./output.js";
 import { preparedNotice } from "./preparedData.js";
@@ -20,9 +23,9 @@ import { preparedNotice } from "./preparedData.js";
 const { model, data, filter, template, limit, targets, overlong, sequenceLength } =
   finetuneSchema.shape;
 const schema = z.strictObject({
-  model: model.optional().describe("preset name or model folder, for its tokenizer"),
+  model: model.optional().describe("model whose tokenizer is to be used"),
   tokenizer: z.string().optional().describe("tokenizer.model file, instead of --model"),
-  data: data.describe("JSON Lines file to look at"),
+  data: data.describe("JSON Lines file to look at, or what to download"),
   filter,
   template,
   limit,
@@ -49,8 +52,11 @@ export const inspectCommand = (): Command =>
       ],
     },
     async (options, json) => {
-      const tokenizer = await openTokenizer(options);
-      const all = readRows(options.data);
+      const { tokenizer, path } = await withDownloads(async (hooks) => ({
+        tokenizer: await openTokenizer(options, hooks),
+        path: await locateDataFile(options.data, hooks),
+      }));
+      const all = readRows(path);
       const passing = filterRows(all, options.filter);
       const rows = passing.slice(0, options.limit);
       const chosen = chooseTemplate(options.template, rows);
@@ -83,16 +89,16 @@ interface Seen {
   };
 }
 
-async function openTokenizer(options: {
-  model?: string | undefined;
-  tokenizer?: string | undefined;
-}): Promise<Tokenizer> {
+async function openTokenizer(
+  options: { model?: string | undefined; tokenizer?: string | undefined },
+  hooks: DownloadHooks,
+): Promise<Tokenizer> {
   if ((options.model === undefined) === (options.tokenizer === undefined)) {
     throw new FacetError("Give either --model or --tokenizer: rows are shown as its tokens.");
   }
   return options.tokenizer !== undefined
     ? loadSentencePiece(options.tokenizer)
-    : requireTokenizer(await openModel(options.model!));
+    : requireTokenizer(await openModel(options.model!, hooks));
 }
 
 /** The example at a line. Throws a FacetError that says why there is none. */

@@ -1,3 +1,5 @@
+import { FacetError } from "../errors.js";
+
 const signals = ["SIGINT", "SIGTERM"] as const;
 
 export interface Interruption {
@@ -35,6 +37,9 @@ export function interruption(onFirst: () => void): Interruption {
     release,
   };
 }
+
+/** A command that ends because it was asked to, with nothing to print. */
+export class Interrupted extends FacetError {}
 
 /** Exit code of a command that was interrupted: 128 + SIGINT, as shells have it. */
 export const interruptedExitCode = 130;

@@ -5,6 +5,7 @@ import { adapterCommand } from "./adapter.js";
 import { chatCommand } from "./chat.js";
 import { convertCommand } from "./convert.js";
 import { doctorCommand } from "./doctor.js";
+import { downloadCommand } from "./download.js";
 import { errorText } from "./errorText.js";
 import { evaluateCommand } from "./evaluate.js";
 import { exportCommand } from "./export.js";
@@ -12,7 +13,8 @@ import { finetuneCommand } from "./finetune.js";
 import { generateCommand } from "./generate.js";
 import { importCommand } from "./import.js";
 import { inspectCommand } from "./inspect.js";
-import { noticeColours } from "./output.js";
+import { Interrupted, interruptedExitCode } from "./interruption.js";
+import { notice, noticeColours } from "./output.js";
 import { pretrainCommand } from "./pretrain.js";
 import { quickstartCommand } from "./quickstart.js";
 import { summaryCommand } from "./summary.js";
@@ -37,6 +39,7 @@ for (const command of [
   inspectCommand(),
   summaryCommand(),
   pretrainCommand(),
+  downloadCommand(),
   doctorCommand(),
 ]) {
   program.addCommand(command);
@@ -51,6 +54,11 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`${noticeColours.red("error:")} ${errorText(error)}\n`);
-  process.exitCode = 1;
+  if (error instanceof Interrupted) {
+    notice(error.message);
+    process.exitCode = interruptedExitCode;
+  } else {
+    notice(`${noticeColours.red("error:")} ${errorText(error)}`);
+    process.exitCode = 1;
+  }
 }

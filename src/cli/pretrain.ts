@@ -8,6 +8,7 @@ import {
 import { pretrainSchema } from "../recipes/pretrainConfig.js";
 import { validated } from "../validation.js";
 import { plainCommand, wantsJson } from "./command.js";
+import { withDownloads } from "./downloads.js";
 import { engineSchema, openEngine } from "./engine.js";
 import { shown } from "./finetuneView.js";
 import { interruptedExitCode } from "./interruption.js";
@@ -47,10 +48,11 @@ export function pretrainCommand(): Command {
       onEvent: (event: PretrainEvent) => showEvent(view, reading, event),
     };
     try {
-      const result =
+      const result = await withDownloads((download) =>
         resumed === undefined
-          ? await pretrain(validated(pretrainSchema, input, "pretrain"), engine, hooks)
-          : await resumePretrain(resumed, engine, hooks);
+          ? pretrain(validated(pretrainSchema, input, "pretrain"), engine, { ...hooks, download })
+          : resumePretrain(resumed, engine, { ...hooks, download }),
+      );
       showResult(result, wantsJson(command));
     } finally {
       reading.stop();

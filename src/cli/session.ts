@@ -6,6 +6,7 @@ import { shareShape } from "../lora/shareShape.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { openSession, type Session } from "../runtime/session.js";
+import { withDownloads } from "./downloads.js";
 import { engineSchema, openEngine } from "./engine.js";
 import { notice } from "./output.js";
 
@@ -49,7 +50,7 @@ export const noAdapter = "none";
 export async function openAdaptersSession(
   options: z.output<typeof adaptersSchema>,
 ): Promise<AdaptersSession> {
-  const model = await openModel(options.model);
+  const model = await withDownloads((hooks) => openModel(options.model, hooks));
   const paths = [...new Set(options.adapter)];
   const loaded: Adapter[] = [];
   for (const path of paths) loaded.push(await load(path, model));

@@ -5,6 +5,7 @@ import { describeModel } from "../hub/openModel.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { renderSummary, type Summary, summarize } from "../recipes/summary.js";
 import { schemaCommand } from "./command.js";
+import { withDownloads } from "./downloads.js";
 import { outputWidth, print, printJson } from "./output.js";
 
 const { model, rank, alpha, layout, modules } = finetuneSchema.shape;
@@ -36,7 +37,7 @@ export const summaryCommand = (): Command =>
       ],
     },
     async (options, json) => {
-      const { name, config } = await describeModel(options.model);
+      const { name, config } = await withDownloads((hooks) => describeModel(options.model, hooks));
       const summary = summarize(name, config, adapterOf(options));
       if (json) printJson(toJson(summary));
       else print(renderSummary(summary, outputWidth()));

@@ -5,6 +5,7 @@ import type { Engine } from "../engines/engine.js";
 import { onnxEngine } from "../engines/onnx/engine.js";
 import { FacetError } from "../errors.js";
 import type { Sampler } from "../generation/samplers.js";
+import type { DownloadHooks } from "../hub/download.js";
 import { type OpenModel, openModel, storedType } from "../hub/openModel.js";
 import { toPeft } from "../lora/peft.js";
 import { renderSummary, summarize } from "../recipes/summary.js";
@@ -58,12 +59,12 @@ export class GemmaCausalLM {
       tokenizer && new GemmaCausalLMPreprocessor(tokenizer, 1024, config.maxPositions);
   }
 
-  /** Opens a preset or a model folder. Throws a FacetError that says what is missing and how to get it. */
+  /** Opens a preset or any other model that `openModel` knows, and downloads it if it is not on this machine. Throws a FacetError that says what is missing and how to get it. */
   static async fromPreset(
     preset: string,
-    { engine = onnxEngine() }: { engine?: Engine } = {},
+    { engine = onnxEngine(), ...download }: DownloadHooks & { engine?: Engine } = {},
   ): Promise<GemmaCausalLM> {
-    return new GemmaCausalLM(await openModel(preset), engine);
+    return new GemmaCausalLM(await openModel(preset, download), engine);
   }
 
   get name(): string {

@@ -11,6 +11,7 @@ import {
 import { type KerasType, writeKerasPreset } from "../checkpoints/kerasWriting.js";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
+import type { DownloadHooks } from "../hub/download.js";
 import { openModel, storedType } from "../hub/openModel.js";
 import { openSession } from "../runtime/session.js";
 import { type OutType, outTypes, type Proof, prove, requireFree } from "./proof.js";
@@ -73,13 +74,14 @@ export interface ConvertResult {
 export async function convertModel(
   options: ConvertOptions,
   engine: Engine,
+  download: DownloadHooks = {},
 ): Promise<ConvertResult> {
   const out = requireFree(resolve(options.out));
   const { types, suffix, write }: ModelFormat = formats[options.to];
   if (suffix !== undefined && !out.endsWith(suffix)) {
     throw new FacetError(`--out ${out}: the name of a GGUF file ends in ${suffix}.`);
   }
-  const model = await openModel(options.model);
+  const model = await openModel(options.model, download);
   const type = options.outtype ?? (storedType(model).toLowerCase() as OutType);
   if (!types.includes(type)) {
     throw new FacetError(

@@ -5,6 +5,7 @@ import { loadAdapter } from "../adapters/loadAdapter.js";
 import { namedTemplate } from "../data/templates.js";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
+import type { DownloadHooks } from "../hub/download.js";
 import { openModel } from "../hub/openModel.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { openSession } from "../runtime/session.js";
@@ -58,10 +59,14 @@ export interface ExportResult {
  * prompts must agree with the live model's. Throws a FacetError before anything is written when the
  * adapter does not fit or the result exists already.
  */
-export async function exportAdapter(options: ExportOptions, engine: Engine): Promise<ExportResult> {
+export async function exportAdapter(
+  options: ExportOptions,
+  engine: Engine,
+  download: DownloadHooks = {},
+): Promise<ExportResult> {
   const { to } = options;
   const out = requireFree(resolve(options.out));
-  const base = await openModel(options.model ?? baseModelOf(options.adapter));
+  const base = await openModel(options.model ?? baseModelOf(options.adapter), download);
   const target: ExportTarget = exportTargets[to];
   const type = options.outtype ?? target.defaultType(base);
   requireWritable(to, out, type);

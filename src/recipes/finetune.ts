@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
 import { readStrictJson } from "../formats/strictJson.js";
+import type { DownloadHooks } from "../hub/download.js";
 import type { Adapter } from "../lora/adapter.js";
 import { dropoutSeeds } from "../runtime/dropoutSeeds.js";
 import { planMemory, refuseTooLarge } from "../runtime/memory.js";
@@ -31,6 +32,8 @@ export interface FinetuneHooks {
   readonly onEvent?: (event: FinetuneEvent) => void;
   /** Aborting it ends the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
+  /** For a model or data that are not on this machine. */
+  readonly download?: DownloadHooks;
 }
 
 /** Starts a new fine-tuning run. Throws a FacetError before anything is loaded if it cannot be done. */
@@ -40,7 +43,7 @@ export async function finetune(
   hooks: FinetuneHooks = {},
 ): Promise<FinetuneResult> {
   const config = withAbsolutePaths(validated(finetuneSchema, input, "finetune"));
-  const prepared = await prepare(config);
+  const prepared = await prepare(config, hooks.download);
   const folder = createRunFolder(config.run);
   return discardIfUnstarted(folder, async () => {
     writeJson(runPaths(folder).run, await describeRun(prepared));
@@ -59,7 +62,10 @@ export async function resumeFinetune(
     throw new FacetError(`The run in ${folder} is finished; there is nothing to resume.`);
   }
   const saved = readStrictJson(runPaths(folder).run) as { config: unknown; digests: unknown };
-  const prepared = await prepare(validated(finetuneSchema, saved.config, "finetune"));
+  const prepared = await prepare(
+    validated(finetuneSchema, saved.config, "finetune"),
+    hooks.download,
+  );
   const { digests } = await describeRun(prepared);
   if (JSON.stringify(digests) !== JSON.stringify(saved.digests)) {
     throw new FacetError(

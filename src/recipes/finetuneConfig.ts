@@ -10,8 +10,14 @@ const fraction = z.number().min(0).lt(1);
  * and `run.json` holds a value of it: the same value on the same engine gives the same run.
  */
 export const finetuneSchema = z.strictObject({
-  model: z.string().describe("preset name or model folder"),
-  data: z.string().describe("JSON Lines file to learn from"),
+  model: z
+    .string()
+    .describe(
+      "preset, model folder or .gguf file, or what to download: org/name, hf://…, kaggle://… or https://…",
+    ),
+  data: z
+    .string()
+    .describe("JSON Lines file to learn from, or what to download: org/name, hf://… or https://…"),
   run: z.string().describe("folder for the results; must not exist yet"),
   filter: z.array(z.string()).default([]).describe("keep only rows that pass: no-context"),
   template: z

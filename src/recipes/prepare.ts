@@ -1,6 +1,8 @@
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { type Dataset, loadDataset } from "../data/dataset.js";
 import { FacetError } from "../errors.js";
+import type { DownloadHooks } from "../hub/download.js";
+import { dataFromAnywhere, locateDataFile } from "../hub/locateData.js";
 import { fromAnywhere, type OpenModel, openModel } from "../hub/openModel.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
 import { gemmaModules } from "../models/gemma/weights.js";
@@ -18,8 +20,11 @@ export interface Prepared {
 }
 
 /** Opens the model, makes the adapter and reads the data. Throws a FacetError for what cannot be. */
-export async function prepare(config: FinetuneConfig): Promise<Prepared> {
-  const model = await openModel(config.model);
+export async function prepare(
+  config: FinetuneConfig,
+  download: DownloadHooks = {},
+): Promise<Prepared> {
+  const model = await openModel(config.model, download);
   const tokenizer = requireTokenizer(model);
   if (config.sequenceLength > model.config.maxPositions) {
     throw new FacetError(
@@ -33,7 +38,7 @@ export async function prepare(config: FinetuneConfig): Promise<Prepared> {
     config.seed,
   );
   const dataset = await loadDataset({
-    path: config.data,
+    path: await locateDataFile(config.data, download),
     tokenizer,
     sequenceLength: config.sequenceLength,
     filters: config.filter,
@@ -72,6 +77,6 @@ export async function describeRun({ config, model, dataset, adapter }: Prepared)
 /** A run can be resumed from another folder than it was started in. */
 export const withAbsolutePaths = (config: FinetuneConfig): FinetuneConfig => ({
   ...config,
-  data: resolve(config.data),
+  data: dataFromAnywhere(config.data),
   model: fromAnywhere(config.model),
 });

@@ -8,6 +8,7 @@ import { writeFileAtomic, writeFolderAtomic } from "../formats/atomicFile.js";
 import { readFloat32 } from "../formats/safetensors.js";
 import { writeSafetensors } from "../formats/safetensorsWriting.js";
 import { readStrictJson } from "../formats/strictJson.js";
+import type { DownloadHooks } from "../hub/download.js";
 import { fromAnywhere, openModel } from "../hub/openModel.js";
 import {
   type GemmaConfig,
@@ -66,6 +67,8 @@ export interface PretrainHooks {
   readonly onEvent?: (event: PretrainEvent) => void;
   /** Aborting it ends the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
+  /** For a model that is not on this machine. */
+  readonly download?: DownloadHooks;
 }
 
 /** Trains all weights on plain text, from random ones or from a model. Throws a FacetError for bad input. */
@@ -126,7 +129,7 @@ async function execute(
   config: PretrainConfig,
   shape: GemmaConfig,
   engine: Engine,
-  { onEvent = () => {}, signal }: PretrainHooks,
+  { onEvent = () => {}, signal, download }: PretrainHooks,
 ): Promise<PretrainResult> {
   const tokenizer = loadSentencePiece(config.tokenizer);
   if (tokenizer.vocabularySize > shape.vocabularySize) {
@@ -144,7 +147,8 @@ async function execute(
   const source = windowSource(corpus, config);
   const parameters = allocateParameters(gemmaWeightSpecs(shape));
   const values = views(parameters.slots, parameters.values);
-  for (const [name, data] of await startingWeights(config, shape)) values[name]!.data.set(data);
+  for (const [name, data] of await startingWeights(config, shape, download))
+    values[name]!.data.set(data);
   onEvent({
     kind: "corpus",
     tokens: corpus.train.tokens.length,
@@ -219,9 +223,10 @@ async function execute(
 async function startingWeights(
   config: PretrainConfig,
   shape: GemmaConfig,
+  download: DownloadHooks | undefined,
 ): Promise<Map<string, Float32Array>> {
   if (config.from === undefined) return initialWeights(shape, config.seed);
-  const model = await openModel(config.from);
+  const model = await openModel(config.from, download);
   if (JSON.stringify(model.config) !== JSON.stringify(shape)) {
     throw new FacetError(`${config.from} has another shape than ${config.config}.`);
   }

@@ -11,6 +11,7 @@ const commands = [
   "inspect",
   "pretrain",
   "quickstart",
+  "download",
   "doctor",
 ];
 const subcommands = [
