@@ -110,6 +110,12 @@ export async function refusal(
   const credentials = huggingFaceCredentials();
   const code = response.headers.get("x-error-code");
   const message = response.headers.get("x-error-message") ?? "";
+  const { origin } = new URL(response.url);
+  if (origin !== new URL(endpoint()).origin) {
+    return new FacetError(
+      `${origin}, which ${page} leads to, answers ${response.status} ${response.statusText}`.trim(),
+    );
+  }
   const token = `get a token at ${endpoint()}/settings/tokens and set HF_TOKEN to it, or log in once with "hf auth login"`;
   if (response.status === 401 && /invalid credentials|invalid.*token/i.test(message)) {
     return new FacetError(

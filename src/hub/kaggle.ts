@@ -73,7 +73,9 @@ export async function kaggleModel(model: KaggleModel, hooks: DownloadHooks): Pro
   makeFolder(dirname(folder));
   cleanTemporaries(dirname(folder));
   try {
-    await unpack(archive, folder, hooks.signal);
+    hooks.signal?.throwIfAborted();
+    hooks.onNotice?.(`Unpacking ${nameOf(versioned)}`);
+    await unpack(archive, folder);
   } catch (error) {
     // One that cannot be unpacked would never be; one that was interrupted will be the next time.
     if (error instanceof FacetError) rmSync(archive, { force: true });

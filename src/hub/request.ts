@@ -75,10 +75,14 @@ const isTemporary = (status: number) => status === 408 || status === 429 || stat
 export const backoff = (failures: number): number =>
   Math.min(250 * 2 ** (failures - 1), 30_000) * (1 + Math.random() / 5);
 
-/** What Retry-After asks for, in milliseconds: it gives seconds or a date. */
-function retryAfter(headers: Headers): number | undefined {
-  const value = headers.get("retry-after");
-  if (value === null) return undefined;
+/**
+ * How long a server asks to wait, in milliseconds: Retry-After gives seconds or a date; RateLimit, in
+ * `"api";r=0;t=55`, the seconds until requests are allowed again.
+ */
+export function retryAfter(headers: Headers): number | undefined {
+  const limit = /r=0\s*;\s*t=(\d+)/.exec(headers.get("ratelimit") ?? "")?.[1];
+  const value = headers.get("retry-after") ?? limit;
+  if (value === undefined) return undefined;
   const wait = /^\d+$/.test(value) ? 1000 * Number(value) : Date.parse(value) - Date.now();
   return Number.isNaN(wait) ? undefined : Math.max(0, wait);
 }

@@ -158,6 +158,20 @@ describe("what is in the cache", () => {
     expect(server.asked).toEqual([]);
   });
 
+  it("is looked up anew where the list of files is damaged", async () => {
+    const { commit, folder } = await published();
+    await snapshot(request, {});
+    const path = join(folder, "trees", `${commit}.json`);
+    const list = readFileSync(path, "utf8");
+    const other = JSON.parse(list);
+    other.files = { "../evil": { size: 1, blob_id: "0".repeat(40) } };
+    for (const damaged of [list.slice(0, 100), '{"format_version": 2}', JSON.stringify(other)]) {
+      writeFileSync(path, damaged);
+      expect((await snapshot({ ...request, revision: commit }, {})).files.length).toBe(6);
+      expect(readFileSync(path, "utf8")).toBe(list);
+    }
+  });
+
   it("may be there only in part: then the rest is downloaded, and offline nothing is used", async () => {
     const { server } = await published();
     await snapshot({ ...request, choose: chooseFile("config.json") }, {});
@@ -231,6 +245,14 @@ describe("a download that fails", () => {
     const error = await snapshot(request, {}).catch((error) => error);
     expect(error.message).toContain(`The token of HF_TOKEN may not read ${name}: open ${page}`);
     expect(error.message).not.toContain("hf_other");
+  });
+
+  it("because the host of large files refuses does not blame the licence", async () => {
+    const { server } = await published();
+    server.misfortunes.push({ path: /signature/, status: 403 });
+    await expect(snapshot(request, {})).rejects.toThrow(
+      new RegExp(`^${server.cdn}, which ${server.url}/google/gemma-2b leads to, answers 403`),
+    );
   });
 
   it("because the token is unknown says which", async () => {

@@ -1,8 +1,18 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { writeGguf } from "../../src/checkpoints/gguf.js";
 import { readHuggingFace } from "../../src/checkpoints/huggingFace.js";
+import { writeKerasPreset } from "../../src/checkpoints/kerasWriting.js";
 import { locateModel, presetOnThisMachine } from "../../src/hub/locate.js";
 import { describeModel, openModel } from "../../src/hub/openModel.js";
 import { presets } from "../../src/hub/presets.js";
@@ -60,14 +70,27 @@ describe("a model is opened by", () => {
     expect((await openModel(`${server.url}/files/tiny.gguf`)).config).toEqual(model.config);
   });
 
-  it("its handle at Kaggle", async () => {
+  it("the handle of a Keras preset at Kaggle, or of its repository", async () => {
     const { server } = await startHub();
-    const files = Object.entries(tinyRepository()).map(([path, file]) => ({
-      path,
-      bytes: Buffer.from(typeof file === "string" ? file : file.bytes),
-    }));
+    const preset = join(temporaryFolder(), "preset");
+    await writeKerasPreset(preset, readHuggingFace(tinyModelFolder()), { dtype: "F32" });
+    const files = readdirSync(preset, { recursive: true, encoding: "utf8" })
+      .filter((path) => statSync(join(preset, path)).isFile())
+      .map((path) => ({ path, bytes: readFileSync(join(preset, path)) }));
     server.serve("/api/v1/models/some/tiny/keras/tiny_en/1/download", { bytes: tarFile(files) });
-    expect((await openModel("kaggle://some/tiny/keras/tiny_en/1")).name).toBe("tiny_en");
+    server.publish(
+      "keras/tiny_en",
+      Object.fromEntries(
+        files.map(({ path, bytes }) => [path, { bytes, large: bytes.length > 1e5 }]),
+      ),
+    );
+    const local = await openModel(preset);
+    for (const name of ["kaggle://some/tiny/keras/tiny_en/1", "hf://keras/tiny_en"]) {
+      const model = await openModel(name);
+      expect(model.config).toEqual(local.config);
+      expect(model.tokenizer!.encode("hello")).toEqual(local.tokenizer!.encode("hello"));
+      expect((await describeModel(name)).config).toEqual(local.config);
+    }
   });
 
   it("its folder, even if a repository has the same name", async () => {

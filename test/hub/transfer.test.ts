@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { FacetError } from "../../src/errors.js";
 import { Unreachable } from "../../src/hub/request.js";
-import { transfer, type Wanted } from "../../src/hub/transfer.js";
+import { requireSpace, transfer, type Wanted } from "../../src/hub/transfer.js";
 import { startHub } from "../support/hub.js";
 import { gitSha, sha256 } from "../support/hubServer.js";
 import { temporaryFolder } from "../support/modelFolder.js";
@@ -124,6 +124,14 @@ describe("a transfer", () => {
     await server.close();
     await expect(transfer(wanted)).rejects.toThrow(Unreachable);
   }, 30_000);
+});
+
+it("a disk without room for a download is refused before it begins", () => {
+  const target = join(temporaryFolder(), "target");
+  requireSpace(target, 1000);
+  expect(() => requireSpace(target, 2 ** 60)).toThrow(
+    /GB free; 1152921504\.6 GB are to be downloaded/,
+  );
 });
 
 describe("a checksum", () => {

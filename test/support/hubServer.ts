@@ -87,7 +87,9 @@ export async function hubServer(): Promise<HubServer> {
       if (page.file.large !== true) {
         return give(request, response, page.file, misfortune, page.headers);
       }
-      response.writeHead(302, { location: `${addressOf(storage)}/${sha256(page.file.bytes)}?x` });
+      response.writeHead(302, {
+        location: `${addressOf(storage, "localhost")}/${sha256(page.file.bytes)}?x`,
+      });
       return response.end();
     }
     const route =
@@ -138,10 +140,13 @@ export async function hubServer(): Promise<HubServer> {
       return refuse(response, { status: 404, headers: { "x-error-code": "EntryNotFound" } });
     }
     if (file.large !== true) {
-      return give(request, response, file, misfortune, { etag: `"${gitSha(file.bytes)}"` });
+      return give(request, response, file, misfortune, {
+        etag: `"${gitSha(file.bytes)}"`,
+        "x-repo-commit": sha,
+      });
     }
     response.writeHead(302, {
-      location: `${addressOf(storage)}/${sha256(file.bytes)}?signature=x`,
+      location: `${addressOf(storage, "localhost")}/${sha256(file.bytes)}?signature=x`,
       "x-linked-etag": `"${sha256(file.bytes)}"`,
       "x-linked-size": file.bytes.length,
       "x-repo-commit": sha,
@@ -195,7 +200,7 @@ export async function hubServer(): Promise<HubServer> {
   await Promise.all([listening(service), listening(storage)]);
   return {
     url: addressOf(service),
-    cdn: addressOf(storage),
+    cdn: addressOf(storage, "localhost"),
     asked,
     misfortunes,
     publish(repository, files) {
@@ -278,7 +283,8 @@ function give(
   });
 }
 
-const addressOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+const addressOf = (server: Server, host = "127.0.0.1") =>
+  `http://${host}:${(server.address() as AddressInfo).port}`;
 
 const listening = (server: Server) =>
   new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
