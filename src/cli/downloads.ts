@@ -53,7 +53,7 @@ function openBar({ name, done: before }: DownloadProgress) {
       const speed = (done - before) / seconds;
       const left = speed > 0 ? [`${duration((total - done) / speed)} left`] : [];
       bar.update({
-        done: Math.floor(done / 1e6),
+        done: done === total ? Math.ceil(total / 1e6) : Math.floor(done / 1e6),
         total: Math.ceil(total / 1e6),
         details: [
           "MB",

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FacetError } from "../../src/errors.js";
 import { Unreachable } from "../../src/hub/request.js";
@@ -165,6 +166,38 @@ describe("a checksum", () => {
     );
     expect(existsSync(target)).toBe(false);
   });
+});
+
+it("whatever happens on the way, the file that appears is the right one", async () => {
+  const misfortune = fc.oneof(
+    fc.record({ cutAfter: fc.nat(content.length - 1) }),
+    fc.record({ cutAfter: fc.nat(content.length - 1), ignoreRange: fc.constant(true) }),
+    fc.record({ ignoreRange: fc.constant(true) }),
+    fc.constant({ status: 503 }),
+    fc.constant({ status: 429, headers: { "retry-after": "0" } }),
+    fc.constant({ status: 416 }),
+    fc.constant({ status: 404 }),
+    fc.constant({ corrupt: true }),
+  );
+  const { server, wanted, target, folder } = await served();
+  await fc.assert(
+    fc.asyncProperty(fc.array(misfortune, { maxLength: 4 }), async (list) => {
+      rmSync(target, { force: true });
+      server.misfortunes.length = 0;
+      server.misfortunes.push(...list.map((one) => ({ path: /file/, times: 1, ...one })));
+      await transfer(withSha(wanted)).catch((error) => expect(error).toBeInstanceOf(FacetError));
+      if (existsSync(target)) expect(readFileSync(target).equals(content)).toBe(true);
+      server.misfortunes.length = 0;
+      await transfer(withSha(wanted)).catch((error) =>
+        // Damaged bytes of the first try may be found only now.
+        expect(error.message).toContain("arrived damaged"),
+      );
+      await transfer(withSha(wanted));
+      expect(readFileSync(target).equals(content)).toBe(true);
+      expect(readdirSync(folder)).toEqual(["target"]);
+    }),
+    { numRuns: 12 },
+  );
 });
 
 describe("a part that is here already", () => {
