@@ -4,6 +4,7 @@ import { type GgufTensor, readGguf as readFile } from "../formats/gguf/readGguf.
 import { type GgufMetadata, type GgufValue, text, u32 } from "../formats/gguf/values.js";
 import { type GgufTensorToWrite, writeGguf as writeFile } from "../formats/gguf/writeGguf.js";
 import type { StoredTensor } from "../formats/storedTensor.js";
+import { excerpt } from "../formats/strictJson.js";
 import { fromGgufConfig, toGgufConfig } from "../models/gemma/ggufConfig.js";
 import { ggufTensorNames } from "../models/gemma/ggufNames.js";
 import { gemmaWeightSpecs } from "../models/gemma/weights.js";
@@ -76,7 +77,7 @@ function readTokenizer(metadata: GgufMetadata, path: string): TokenizerModel | u
   if (kind === undefined || kind === "none" || kind === "no_vocab") return undefined;
   if (kind !== "llama") {
     throw new FacetError(
-      `${path}: its tokenizer is of the kind ${JSON.stringify(kind)}; Facet reads SentencePiece vocabularies ("llama").`,
+      `${path}: its tokenizer is of the kind ${excerpt(kind)}; Facet reads SentencePiece vocabularies ("llama").`,
     );
   }
   const list = (name: string, of: readonly string[]) => {

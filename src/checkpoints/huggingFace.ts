@@ -1,11 +1,11 @@
-import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { writeFileAtomic, writeFolderAtomic } from "../formats/atomicFile.js";
 import { openCheckpoint } from "../formats/checkpoint.js";
 import { storedTensor } from "../formats/safetensors.js";
 import { writeSafetensors } from "../formats/safetensorsWriting.js";
 import type { StoredTensor } from "../formats/storedTensor.js";
-import { readStrictJson } from "../formats/strictJson.js";
+import { readStrictJson, readText } from "../formats/strictJson.js";
 import { readGemmaConfig, toHuggingFaceConfig } from "../models/gemma/config.js";
 import { bindWeights } from "../models/gemma/model.js";
 import { textTensors } from "../models/gemma/textTensors.js";
@@ -140,7 +140,7 @@ function indexOf(shards: ReadonlyMap<string, Tensors>) {
 /** Transformers writes the template to a file of its own; older versions wrote it into tokenizer_config.json. */
 function readChatTemplate(folder: string): string | undefined {
   const own = join(folder, "chat_template.jinja");
-  if (existsSync(own)) return readFileSync(own, "utf8");
+  if (existsSync(own)) return readText(own);
   const config = join(folder, "tokenizer_config.json");
   if (!existsSync(config)) return undefined;
   const template = (readStrictJson(config) as { chat_template?: unknown } | null)?.chat_template;

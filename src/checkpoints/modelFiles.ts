@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { FacetError } from "../errors.js";
+import { readText } from "../formats/strictJson.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { readGguf } from "./gguf.js";
 import { readHuggingFace } from "./huggingFace.js";
@@ -16,7 +17,7 @@ export function modelFormat(path: string): ModelFormat {
     throw new FacetError(`${path} is no model: give a model's folder or its .gguf file.`);
   }
   const config = join(path, "config.json");
-  if (existsSync(config)) return isKeras(readFileSync(config, "utf8")) ? "keras" : "huggingFace";
+  if (existsSync(config)) return isKeras(readText(config)) ? "keras" : "huggingFace";
   throw new FacetError(
     `${path} is no model folder: it has no config.json. Give a folder as Hugging Face or Keras lays it out, or a .gguf file.`,
   );

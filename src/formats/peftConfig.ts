@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { FacetError } from "../errors.js";
-import { readStrictJson } from "./strictJson.js";
+import { excerpt, readStrictJson } from "./strictJson.js";
 
 /** What `adapter_config.json` says that a LoRA adapter needs. */
 export interface PeftConfig {
@@ -152,7 +152,7 @@ function refuseUnless(
 ): void {
   if (fine) return;
   throw new FacetError(
-    `${path}: the adapter cannot be used as it is, with ${field} = ${JSON.stringify(value)}: ${reason}.`,
+    `${path}: the adapter cannot be used as it is, with ${field} = ${excerpt(value)}: ${reason}.`,
   );
 }
 

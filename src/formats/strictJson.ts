@@ -22,14 +22,29 @@ export function parseStrictJson(text: string, where: string): unknown {
 }
 
 /** Reads a UTF-8 file of JSON. Throws FacetError when it is missing, not UTF-8, or not strict JSON. */
-export function readStrictJson(path: string): unknown {
+export const readStrictJson = (path: string): unknown => parseStrictJson(readText(path), path);
+
+/** Reads a UTF-8 file. Throws FacetError when it is missing or not UTF-8. */
+export function readText(path: string): string {
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(path);
   } catch (error) {
     throw new FacetError(`Cannot read ${path}: ${(error as Error).message}.`);
   }
-  return parseStrictJson(decodeUtf8(bytes, path), path);
+  return decodeUtf8(bytes, path);
+}
+
+/** A value as JSON for a message: cut when it is long; also where JSON.stringify fails, for integers of 64 bits and deep nesting. */
+export function excerpt(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value, (_, part) => (typeof part === "bigint" ? `${part}` : part));
+  } catch {
+    return "a deeply nested value";
+  }
+  if (text === undefined) return String(value);
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
 /** Decodes UTF-8, throwing FacetError at the first byte that is not. */

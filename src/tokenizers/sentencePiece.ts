@@ -13,15 +13,17 @@ import type { TokenizerModel } from "./tokenizerModel.js";
 export const loadSentencePiece = (path: string): Tokenizer => tokenizerOf(readSentencePiece(path));
 
 /** As `loadSentencePiece`, as data. */
-export function readSentencePiece(path: string): TokenizerModel {
-  let bytes: Uint8Array;
+export const readSentencePiece = (path: string): TokenizerModel =>
+  readModel(tokenizerBytes(path), path);
+
+/** The bytes of a tokenizer's file. Throws a FacetError when it cannot be read. */
+export function tokenizerBytes(path: string): Uint8Array {
   try {
-    bytes = readFileSync(path);
+    return readFileSync(path);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new FacetError(`Cannot read the tokenizer ${path}: ${reason}.`);
   }
-  return readModel(bytes, path);
 }
 
 /** As `loadSentencePiece`, from the file's bytes; `source` names them in error messages. */

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { FacetError } from "../errors.js";
-import { readSentencePiece } from "./sentencePiece.js";
+import { readSentencePiece, tokenizerBytes } from "./sentencePiece.js";
 import { tokenizerFromJson } from "./tokenizerJson.js";
 import type { TokenizerModel } from "./tokenizerModel.js";
 
@@ -16,7 +16,7 @@ export function readTokenizer(folder: string, vocabularySize: number): Tokenizer
   if (!existsSync(path)) return undefined;
   const model =
     path === json
-      ? tokenizerFromJson(readFileSync(json, "utf8"), json, vocabularySize)
+      ? tokenizerFromJson(tokenizerBytes(json), json, vocabularySize)
       : readSentencePiece(path);
   if (model.pieces.length <= vocabularySize) return model;
   throw new FacetError(

@@ -49,12 +49,14 @@ const fileSchema = z.object({
  * than a SentencePiece model does.
  */
 export function tokenizerFromJson(
-  text: string,
+  file: string | Uint8Array,
   source: string,
   vocabularySize = Number.POSITIVE_INFINITY,
 ): TokenizerModel {
   const bad = (what: string) => new FacetError(`${source}: ${what}`);
-  const { model, normalizer, added_tokens } = parse(text, bad);
+  const { model, normalizer, added_tokens } = parse(file, bad);
+  // An id far outside would make a list with room for all before it.
+  const most = 2 * (Object.keys(model.vocab).length + added_tokens.length);
   const added = added_tokens.filter(({ id }) => id < vocabularySize);
   const pieces: string[] = [];
   for (const [piece, id] of [
@@ -62,8 +64,7 @@ export function tokenizerFromJson(
     ...added.map(({ content, id }) => [content, id] as const),
   ]) {
     if ((pieces[id] ?? piece) !== piece) throw bad(`the id ${id} has two tokens.`);
-    // An id far outside would make a list with room for all before it.
-    if (id >= 2 * (Object.keys(model.vocab).length + added.length)) {
+    if (id >= most) {
       throw bad(`the id ${id} of ${JSON.stringify(piece)} is far beyond the number of tokens.`);
     }
     pieces[id] = piece;
@@ -104,9 +105,11 @@ export function tokenizerFromJson(
 
 type Bad = (what: string) => FacetError;
 
-function parse(text: string, bad: Bad): z.infer<typeof fileSchema> {
+function parse(file: string | Uint8Array, bad: Bad): z.infer<typeof fileSchema> {
   let json: unknown;
   try {
+    const text =
+      typeof file === "string" ? file : new TextDecoder("utf-8", { fatal: true }).decode(file);
     json = JSON.parse(text);
   } catch (error) {
     throw bad(`not valid JSON: ${(error as Error).message}.`);

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { readGguf, writeGguf } from "../../src/checkpoints/gguf.js";
 import { readHuggingFace } from "../../src/checkpoints/huggingFace.js";
 import { readGguf as readFile } from "../../src/formats/gguf/readGguf.js";
+import { f32 } from "../../src/formats/gguf/values.js";
 import { writeGguf as writeFile } from "../../src/formats/gguf/writeGguf.js";
 import { readWhole } from "../../src/formats/storedTensor.js";
 import { presets } from "../../src/hub/presets.js";
@@ -40,6 +41,18 @@ describe("configurations", () => {
     const wrong = new Map([...metadata, ["gemma.block_count", { type: "string", value: "3" }]]);
     expect(() => fromGgufConfig(wrong as typeof metadata, 8, "x.gguf")).toThrow(
       /no positive number/,
+    );
+    const layers = (value: number) =>
+      fromGgufConfig(new Map([...metadata, ["gemma.block_count", f32(value)]]), 8, "x.gguf");
+    expect(() => layers(3.5)).toThrow(/block_count is 3.5, no whole number/);
+    // Facet lists the layers: this many would fill the memory.
+    expect(() => layers(2 ** 31)).toThrow(/block_count is 2147483648, more than/);
+    const wide = new Map([
+      ...metadata,
+      ["general.architecture", { type: "uint64", value: 2n ** 60n }],
+    ]);
+    expect(() => fromGgufConfig(wide as typeof metadata, 8, "x.gguf")).toThrow(
+      /architecture is "1152921504606846976"; Facet reads/,
     );
     const other = new Map([
       ...metadata,

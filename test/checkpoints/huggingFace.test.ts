@@ -1,7 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readHuggingFace, writeHuggingFace } from "../../src/checkpoints/huggingFace.js";
+import { readModel } from "../../src/checkpoints/modelFiles.js";
+import { FacetError } from "../../src/errors.js";
 import { readWhole } from "../../src/formats/storedTensor.js";
 import { readGemmaConfig } from "../../src/models/gemma/config.js";
 import { largestDifference } from "../support/closeness.js";
@@ -51,6 +53,17 @@ describe("a folder as Hugging Face lays it out", () => {
       expect(largestDifference(readWhole(tensor), values)).toBeLessThanOrEqual(largest / 256);
     }
   });
+
+  test.each(["config.json", "tokenizer.json", "chat_template.jinja", "tokenizer_config.json"])(
+    "%s that is a folder itself is refused",
+    (name) => {
+      const folder = tinyModelFolder({ tokenizer: false });
+      rmSync(join(folder, name), { force: true });
+      mkdirSync(join(folder, name));
+      expect(() => readModel(folder)).toThrow(FacetError);
+      expect(() => readModel(folder)).toThrow(new RegExp(`Cannot read .*${name}`));
+    },
+  );
 
   test("the tokenizer's files come along, and the card is the README", async () => {
     const folder = join(temporaryFolder(), "whole");

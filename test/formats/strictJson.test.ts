@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FacetError } from "../../src/errors.js";
-import { parseStrictJson } from "../../src/formats/strictJson.js";
+import { excerpt, parseStrictJson } from "../../src/formats/strictJson.js";
 
 describe("parseStrictJson", () => {
   it("gives what JSON.parse gives for every value, however it is laid out", () => {
@@ -33,5 +33,19 @@ describe("parseStrictJson", () => {
 
   it("says where a text is not JSON", () => {
     expect(() => parseStrictJson("{", "file.json")).toThrow(/^file\.json: not valid JSON/);
+  });
+});
+
+describe("an excerpt of a value for a message", () => {
+  it("is its JSON, cut when it is long", () => {
+    expect(excerpt({ a: [1, "x"] })).toBe('{"a":[1,"x"]}');
+    expect(excerpt(undefined)).toBe("undefined");
+    expect(excerpt("x".repeat(1e6)).length).toBeLessThan(300);
+  });
+
+  it("exists where JSON.stringify fails", () => {
+    expect(excerpt([1n, 2n ** 64n - 1n])).toBe('["1","18446744073709551615"]');
+    const depth = 100_000;
+    expect(excerpt(JSON.parse("[".repeat(depth) + "]".repeat(depth)))).toMatch(/deeply nested/);
   });
 });

@@ -17,6 +17,8 @@ import * as tiny from "../support/tinyGemma.js";
 const json = JSON.parse(readFileSync(fixture("gemma1_tiny/config.json"), "utf8"));
 const parse = (changes: object) => parseGemmaConfig({ ...json, ...changes }, "/m/config.json");
 
+const nested = (depth: number) => JSON.parse("[".repeat(depth) + "]".repeat(depth));
+
 describe("a Gemma 1 config.json", () => {
   test("as the hub has it, and as Transformers 5 saves it, means the same model", () => {
     const newer = readGemmaConfigFile(fixture("gemma1_tiny/config.transformers5.json"));
@@ -62,6 +64,9 @@ describe("a Gemma 1 config.json", () => {
     ["biases", { attention_bias: true }, /no attention bias/],
     ["an untied head", { tie_word_embeddings: false }, /ties its head/],
     ["another activation", { hidden_act: "silu" }, /hidden_act/],
+    // Facet lists the layers: this many would fill the memory.
+    ["as many layers as no Gemma has", { num_hidden_layers: 1e9 }, /num_hidden_layers/],
+    ["a type that is nested deeply", { model_type: nested(100_000) }, /a deeply nested value/],
   ])("with %s is refused, and the file and key are named", (_what, changes, message) => {
     expect(() => parse(changes)).toThrow(message);
     expect(() => parse(changes)).toThrow(/^\/m\/config\.json: /);
@@ -72,7 +77,7 @@ describe("a Gemma 1 config.json", () => {
     const folder = temporaryFolder();
     expect(() => readGemmaConfig(folder)).toThrow(/Cannot read .*config\.json/);
     writeFileSync(join(folder, "config.json"), "{");
-    expect(() => readGemmaConfig(folder)).toThrow(/Cannot read .*config\.json/);
+    expect(() => readGemmaConfig(folder)).toThrow(/config\.json: not valid JSON/);
     expect(() => parseGemmaConfig(null, "/m/config.json")).toThrow(/model_type is undefined/);
   });
 });

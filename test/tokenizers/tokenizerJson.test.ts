@@ -48,6 +48,22 @@ describe("a tokenizer.json", () => {
     expect(() => read(file)).toThrow(message);
   };
 
+  it("of a vocabulary as large as Gemma's is read in seconds", () => {
+    const file = json();
+    for (let id = Object.keys(file.model.vocab).length; id < 262_144; id++) {
+      file.model.vocab[`piece ${id}`] = id;
+    }
+    const text = JSON.stringify(file);
+    const start = performance.now();
+    expect(tokenizerFromJson(text, "t.json").pieces).toHaveLength(262_144);
+    expect(performance.now() - start).toBeLessThan(20_000);
+  });
+
+  it("that is no UTF-8 is refused", () => {
+    const bytes = Uint8Array.of(0x7b, 0xff, 0x7d);
+    expect(() => tokenizerFromJson(bytes, "t.json")).toThrow(/t.json: not valid JSON/);
+  });
+
   it.each(folders)("of ours gives %s back", (folder) => {
     const original = spm(folder);
     const copy = tokenizerFromJson(toTokenizerJson(original), "t.json");

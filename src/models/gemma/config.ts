@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { FacetError } from "../../errors.js";
+import { readStrictJson } from "../../formats/strictJson.js";
 import { parseGemmaConfig } from "./configFile.js";
 import { type FamilyName, familyOf } from "./family.js";
 
@@ -51,13 +51,7 @@ export const readGemmaConfig = (folder: string): GemmaConfig =>
   readGemmaConfigFile(join(folder, "config.json"));
 
 export function readGemmaConfigFile(path: string): GemmaConfig {
-  let json: unknown;
-  try {
-    json = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new FacetError(`Cannot read ${path}: ${(error as Error).message}`);
-  }
-  return parseGemmaConfig(json, path);
+  return parseGemmaConfig(readStrictJson(path), path);
 }
 
 /** The config.json that Transformers reads back for this model. Not for the text part of a larger one. */

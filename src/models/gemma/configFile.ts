@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { FacetError } from "../../errors.js";
+import { excerpt } from "../../formats/strictJson.js";
 import type { GemmaConfig } from "./config.js";
-import { type FamilyName, families, localLayers } from "./family.js";
+import { type FamilyName, families, localLayers, MAX_LAYERS } from "./family.js";
 
 // config.json as Hugging Face writes it, in the older keys and in those of Transformers 5. Keys that
 // do not change the arithmetic are left alone. Defaults are those of Transformers.
@@ -16,7 +17,7 @@ const window = z.enum(["sliding_attention", "full_attention"]);
 
 const common = z.object({
   vocab_size: positive,
-  num_hidden_layers: positive,
+  num_hidden_layers: positive.max(MAX_LAYERS),
   num_attention_heads: positive,
   num_key_value_heads: positive,
   hidden_size: positive,
@@ -88,7 +89,7 @@ export function parseGemmaConfig(json: unknown, path: string): GemmaConfig {
     return { ...gemma3(check("gemma3_text", text, path), path), textPath: "model.language_model" };
   }
   throw new FacetError(
-    `${path}: model_type is ${JSON.stringify(type)}; Facet trains ${Object.keys(families)
+    `${path}: model_type is ${excerpt(type)}; Facet trains ${Object.keys(families)
       .map((name) => `"${name}"`)
       .join(", ")} and the text part of "gemma3".`,
   );

@@ -54,6 +54,9 @@ export type FamilyName = keyof typeof families;
 export const familyOf = ({ family = "gemma" }: { family?: FamilyName }): GemmaFamily =>
   families[family];
 
+/** More layers than any Gemma has: a file that claims more must not make Facet list them all. */
+export const MAX_LAYERS = 1000;
+
 /** Which of `numLayers` layers see a window only, where every `globalEvery`-th sees everything. */
 export const localLayers = (numLayers: number, globalEvery: number): boolean[] =>
   Array.from({ length: numLayers }, (_, layer) => (layer + 1) % globalEvery !== 0);

@@ -1,7 +1,8 @@
 import { FacetError } from "../../errors.js";
 import { f32, type GgufMetadata, type GgufValue, text, u32 } from "../../formats/gguf/values.js";
+import { excerpt } from "../../formats/strictJson.js";
 import type { GemmaConfig } from "./config.js";
-import { type FamilyName, families, localLayers } from "./family.js";
+import { type FamilyName, families, localLayers, MAX_LAYERS } from "./family.js";
 import { ggufArchitectures } from "./ggufNames.js";
 
 /**
@@ -81,7 +82,7 @@ export function fromGgufConfig(
   );
   if (family === undefined) {
     throw new FacetError(
-      `${path}: general.architecture is ${JSON.stringify(architecture)}; Facet reads ${Object.values(ggufArchitectures).join(", ")}.`,
+      `${path}: general.architecture is ${excerpt(architecture)}; Facet reads ${Object.values(ggufArchitectures).join(", ")}.`,
     );
   }
   const optional = (key: string): number | undefined => {
@@ -97,9 +98,19 @@ export function fromGgufConfig(
     if (value !== undefined) return value;
     throw new FacetError(`${path}: ${architecture}.${key} is missing.`);
   };
+  const size = (key: string): number => {
+    const value = number(key);
+    if (Number.isSafeInteger(value)) return value;
+    throw new FacetError(`${path}: ${architecture}.${key} is ${value}, no whole number.`);
+  };
   const sizes = Object.fromEntries(
-    Object.entries(keys).map(([name, key]) => [name, number(key)]),
+    Object.entries(keys).map(([name, key]) => [name, size(key)]),
   ) as Record<keyof typeof keys, number>;
+  if (sizes.numLayers > MAX_LAYERS) {
+    throw new FacetError(
+      `${path}: ${architecture}.${keys.numLayers} is ${sizes.numLayers}, more than ${MAX_LAYERS}.`,
+    );
+  }
   const shape = { ...sizes, family };
   const common = {
     ...sizes,
@@ -148,7 +159,7 @@ function linearFactor(
   if (type === "none") return undefined;
   if (type === "linear") return optional("rope.scaling.factor");
   throw new FacetError(
-    `${path}: ${architecture}.rope.scaling.type is ${JSON.stringify(type)}; Facet knows "linear".`,
+    `${path}: ${architecture}.rope.scaling.type is ${excerpt(type)}; Facet knows "linear".`,
   );
 }
 

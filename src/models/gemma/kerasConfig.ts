@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { FacetError } from "../../errors.js";
 import type { GemmaConfig } from "./config.js";
-import { type FamilyName, families, localLayers } from "./family.js";
+import { type FamilyName, families, localLayers, MAX_LAYERS } from "./family.js";
 
 /** A backbone's configuration as KerasHub saves it (gemma_backbone.py and gemma3_backbone.py, `get_config`). */
 
@@ -12,7 +12,7 @@ const never = (what: string) =>
 
 const backbone = z.object({
   vocabulary_size: positive,
-  num_layers: positive,
+  num_layers: positive.max(MAX_LAYERS),
   num_query_heads: positive,
   num_key_value_heads: positive,
   hidden_dim: positive,
