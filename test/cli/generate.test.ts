@@ -85,7 +85,10 @@ describe.concurrent("facet generate", () => {
     [["--prompt", "x", "--repetition-penalty", "-1"], 'error: Invalid --repetition-penalty "-1"'],
     [["--prompt", "-", "--prompt", "-"], "error: --prompt - reads all of stdin"],
     [["--prompt", "x", "--adapter", "nowhere"], "error: nowhere is no adapter"],
-    [["--prompt", "x", "--model", "gemma_2b_en"], "error: The weights of gemma_2b_en are not on"],
+    [
+      ["--prompt", "x", "--model", "gemma_2b_en"],
+      "google/gemma-2b is not on this machine as a whole, and cannot be downloaded",
+    ],
     [[], "error: required option --prompt not given"],
   ])("refuses %j before it prints anything", async (args, message) => {
     const { code, stdout, stderr } = await run(args);
