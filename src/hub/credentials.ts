@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { FacetError } from "../errors.js";
 import { expanded, huggingFaceHome, kaggleHome } from "./places.js";
+import { readIfThere } from "./readIfThere.js";
 
 /** Secrets that prove who asks. They go into the header of requests and nowhere else. */
 export interface Credentials {
@@ -67,12 +67,4 @@ const basic = (username: string, key: string, from: string): Credentials => ({
 function clean(text: string | undefined): string | undefined {
   const secret = text?.replace(/[\r\n]/g, "").trim();
   return secret === "" ? undefined : secret;
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
 }

@@ -5,7 +5,6 @@ import { type DownloadHooks, downloadFiles, type SizedWanted } from "./download.
 import {
   authorization,
   fileUrl,
-  isOffline,
   listTree,
   pageOf,
   refusal,
@@ -17,7 +16,7 @@ import {
   type RepositoryCache,
   repositoryCache,
 } from "./repositoryCache.js";
-import { Unreachable } from "./request.js";
+import { isOffline, Unreachable } from "./request.js";
 import type { Repository } from "./source.js";
 
 /**

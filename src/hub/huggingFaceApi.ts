@@ -10,12 +10,6 @@ import type { Repository } from "./source.js";
 
 const endpoint = () => (process.env.HF_ENDPOINT || "https://huggingface.co").replace(/\/+$/, "");
 
-/** Whether the user forbids requests. */
-export const isOffline = (): boolean =>
-  [process.env.HF_HUB_OFFLINE, process.env.TRANSFORMERS_OFFLINE].some((value) =>
-    /^(1|on|yes|true)$/i.test(value ?? ""),
-  );
-
 /** The page of a repository, where its licence can be accepted. */
 export const pageOf = ({ type, name }: Repository): string =>
   `${endpoint()}/${type === "dataset" ? "datasets/" : ""}${name}`;

@@ -6,10 +6,9 @@ import { unpack } from "./archive.js";
 import type { Checksum } from "./checksum.js";
 import { kaggleCredentials } from "./credentials.js";
 import { type DownloadHooks, downloadFile } from "./download.js";
-import { isOffline } from "./huggingFaceApi.js";
 import { makeFolder } from "./part.js";
 import { kaggleCache } from "./places.js";
-import { ask, Unreachable } from "./request.js";
+import { ask, isOffline } from "./request.js";
 import type { KaggleModel } from "./source.js";
 
 /**
@@ -47,7 +46,7 @@ export async function kaggleModel(model: KaggleModel, hooks: DownloadHooks): Pro
   const here = cachedKaggleModel(model);
   if (here !== undefined) return here;
   if (isOffline()) {
-    throw new Unreachable(
+    throw new FacetError(
       `${nameOf(model)} of Kaggle is not on this machine, and HF_HUB_OFFLINE forbids downloads.`,
     );
   }

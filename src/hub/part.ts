@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { FacetError } from "../errors.js";
 import { writeFileAtomic } from "../formats/atomicFile.js";
+import { readIfThere } from "./readIfThere.js";
 
 /**
  * The part of a file that has arrived: `<name>.<host>.<pid>.<hex>.incomplete` beside the place of the whole file. Each
@@ -109,12 +110,4 @@ function renamed(from: string, to: string): boolean {
 function remove(path: string): void {
   rmSync(path, { force: true });
   rmSync(note(path), { force: true });
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
 }

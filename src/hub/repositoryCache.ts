@@ -3,7 +3,6 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -14,6 +13,7 @@ import { FacetError } from "../errors.js";
 import { writeFileAtomic } from "../formats/atomicFile.js";
 import { makeFolder } from "./part.js";
 import { huggingFaceCache } from "./places.js";
+import { readIfThere } from "./readIfThere.js";
 import { isPlainPath, type Repository } from "./source.js";
 
 /**
@@ -155,14 +155,6 @@ function placeLink(blob: string, path: string): void {
     copyFileSync(blob, temporary);
   }
   renameSync(temporary, path);
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
 }
 
 function parsedJson(text: string): unknown {

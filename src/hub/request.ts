@@ -12,6 +12,12 @@ export interface Asking {
   readonly onNotice?: ((text: string) => void) | undefined;
 }
 
+/** Whether the user forbids requests. */
+export const isOffline = (): boolean =>
+  [process.env.HF_HUB_OFFLINE, process.env.TRANSFORMERS_OFFLINE].some((value) =>
+    /^(1|on|yes|true)$/i.test(value ?? ""),
+  );
+
 /** Milliseconds until a server has to begin its answer. */
 const ANSWER_MS = 30_000;
 /** The longest wait that a server may ask for, in milliseconds. */

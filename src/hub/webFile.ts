@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { FacetError } from "../errors.js";
 import { writeFileAtomic } from "../formats/atomicFile.js";
 import { type DownloadHooks, downloadFile } from "./download.js";
-import { isOffline } from "./huggingFaceApi.js";
 import { facetHome } from "./places.js";
-import { ask, Unreachable } from "./request.js";
+import { readIfThere } from "./readIfThere.js";
+import { ask, isOffline, Unreachable } from "./request.js";
 
 /**
  * Gets a file from an address of the web into Facet's own cache, and asks the next time whether it has changed. Where
@@ -42,7 +42,7 @@ async function hasChanged(
   note: string,
   { signal, onNotice }: DownloadHooks,
 ): Promise<boolean> {
-  const validator = existsSync(note) ? readFileSync(note, "utf8") : "";
+  const validator = readIfThere(note) ?? "";
   // Nothing can tell the versions apart.
   if (validator === "") return false;
   const condition = validator.startsWith('"') ? "if-none-match" : "if-modified-since";
