@@ -3,9 +3,13 @@ import { FacetError } from "../../errors.js";
 import { readFully } from "../exactRead.js";
 import { decodeUtf8 } from "../strictJson.js";
 
+/** A file of Keras has its headers read once or twice; one whose parts lie over each other could have them read forever. */
+const READS = { fixed: 1 << 16, perByte: 4 };
+
 /** A file that may be damaged: nothing is read outside of it, and no length or address in it is believed unchecked. */
 export class FileView {
   readonly size: number;
+  #left: number;
 
   constructor(
     readonly handle: number,
@@ -13,6 +17,13 @@ export class FileView {
     readonly file: string,
   ) {
     this.size = fstatSync(handle).size;
+    this.#left = READS.fixed + READS.perByte * this.size;
+  }
+
+  /** Throws when more is done with the file than its size justifies. */
+  spend(bytes: number): void {
+    this.#left -= bytes;
+    if (this.#left < 0) throw this.error("its parts lie over each other");
   }
 
   bytes(address: number, length: number): DataView {
@@ -21,6 +32,7 @@ export class FileView {
         `it should go on to byte ${address + length}, but has ${this.size}. It is truncated or damaged; get it again`,
       );
     }
+    this.spend(length);
     const bytes = new Uint8Array(length);
     readFully(this.handle, bytes, address, this.file);
     return new DataView(bytes.buffer);

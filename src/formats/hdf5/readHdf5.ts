@@ -61,6 +61,8 @@ class Reader {
   readonly #at: FileView;
   /** Objects read already: in a file of Keras none has two names, and none contains itself. */
   readonly #seen = new Set<number>();
+  /** Heaps of strings by address, and their strings' bytes by index. */
+  readonly #heaps = new Map<number, ReadonlyMap<number, DataView>>();
 
   constructor(at: FileView) {
     this.#at = at;
@@ -209,20 +211,29 @@ class Reader {
   }
 
   #heapString(address: number, index: number, length: number, name: string): string {
+    const heap = this.#heaps.get(address) ?? this.#heap(address, name);
+    this.#heaps.set(address, heap);
+    const object = heap.get(index);
+    if (object === undefined || length > object.byteLength) {
+      throw this.#at.error(`${name} has a string that its heap does not`);
+    }
+    this.#at.spend(length);
+    return text(this.#at.field(object, 0, length, name), this.#at.file);
+  }
+
+  #heap(address: number, name: string): ReadonlyMap<number, DataView> {
     const head = this.#at.bytes(address, 16);
     if (latin1(head, 0, 4) !== "GCOL") throw this.#at.error(`${name} has a string in no heap`);
-    const size = this.#at.length(head, 8, name);
-    for (let at = 16; at + 16 <= size; ) {
-      const object = this.#at.bytes(address + at, 16);
-      const [id, bytes] = [object.getUint16(0, true), this.#at.length(object, 8, name)];
+    const whole = this.#at.bytes(address, this.#at.length(head, 8, name));
+    const objects = new Map<number, DataView>();
+    for (let at = 16; at + 16 <= whole.byteLength; ) {
+      const id = whole.getUint16(at, true);
+      const bytes = this.#at.length(whole, at + 8, name);
       if (id === 0) break;
-      if (id === index) {
-        if (length > bytes) break;
-        return text(this.#at.bytes(address + at + 16, length), this.#at.file);
-      }
+      if (!objects.has(id)) objects.set(id, this.#at.field(whole, at + 16, bytes, name));
       at += 16 + Math.ceil(bytes / 8) * 8;
     }
-    throw this.#at.error(`${name} has a string that its heap does not`);
+    return objects;
   }
 
   /** Names and header addresses of a group's members: a B-tree whose leaves are tables of symbols. */
@@ -232,14 +243,18 @@ class Reader {
     const names = this.#at.bytes(this.#at.address(head, 24), this.#at.length(head, 8, name));
     const members = new Map<string, number>();
     const seen = new Set<number>();
-    const visit = (address: number): void => {
-      if (seen.has(address)) throw this.#at.error(`the tree of ${name} contains itself`);
-      seen.add(address);
+    // Below each level, which is a byte, are lower ones.
+    const visit = (address: number, above: number): void => {
       const node = this.#at.bytes(address, 8);
-      const count = node.getUint16(6, true);
-      if (latin1(node, 0, 4) === "TREE") {
+      const [level, count] = [node.getUint8(5), node.getUint16(6, true)];
+      const isTree = latin1(node, 0, 4) === "TREE";
+      if (seen.has(address) || (isTree && level >= above)) {
+        throw this.#at.error(`the tree of ${name} contains itself`);
+      }
+      seen.add(address);
+      if (isTree) {
         const children = this.#at.bytes(address + 24, 8 + 16 * count);
-        for (let i = 0; i < count; i++) visit(this.#at.address(children, 8 + 16 * i));
+        for (let i = 0; i < count; i++) visit(this.#at.address(children, 8 + 16 * i), level);
       } else if (latin1(node, 0, 4) === "SNOD") {
         const entries = this.#at.bytes(address + 8, 40 * count);
         for (let i = 0; i < count; i++) {
@@ -252,7 +267,7 @@ class Reader {
         }
       } else throw this.#at.error(`${name} has no tree of members`);
     };
-    visit(tree);
+    visit(tree, 256);
     return members;
   }
 
@@ -262,6 +277,7 @@ class Reader {
     if (end >= names.byteLength || end === from) {
       throw this.#at.error(`${group} has a member without a name`);
     }
+    this.#at.spend(end - from);
     return text(this.#at.field(names, from, end - from, group), this.#at.file);
   }
 }

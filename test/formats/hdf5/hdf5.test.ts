@@ -178,6 +178,33 @@ describe("files that are no weights of Keras are refused", () => {
     expect(() => readHdf5(at("new.h5"))).toThrow(/newer kind of HDF5/);
   });
 
+  it("a tree of names that is deeper than any", () => {
+    writeHdf5(at("deep.h5"), group({ a: floats(1) }));
+    const base = readFileSync(at("deep.h5"));
+    const count = 50_000;
+    const deep = Buffer.concat([base, Buffer.alloc(48 * count)]);
+    const tree = BigInt(base.indexOf("TREE"));
+    for (let i = 0; i < count; i++) {
+      const at = base.length + 48 * i;
+      deep.set([...Buffer.from("TREE"), 0, 1, 1], at);
+      deep.writeBigUInt64LE(i + 1 < count ? BigInt(at + 48) : tree, at + 32);
+    }
+    // The header of the root says where its tree is.
+    for (let at = 96; at + 8 <= base.length; at += 8) {
+      if (base.readBigUInt64LE(at) === tree) deep.writeBigUInt64LE(BigInt(base.length), at);
+    }
+    writeFileSync(at("deep.h5"), deep);
+    expect(() => readHdf5(at("deep.h5"))).toThrow(/the tree of \/ contains itself/);
+  });
+
+  it("parts that lie over each other, which would be read again and again", () => {
+    const long = "x".repeat(100_000);
+    const attributes = new Map(Array.from({ length: 500 }, (_, i) => [`a${i}`, long]));
+    writeHdf5(at("over.h5"), { ...group({}), attributes });
+    expect(() => readHdf5(at("over.h5"))).toThrow(FacetError);
+    expect(() => readHdf5(at("over.h5"))).toThrow(/its parts lie over each other/);
+  });
+
   it("a group that contains itself", () => {
     writeHdf5(at("loop.h5"), group({ a: group({ b: group({}) }) }));
     const bytes = readFileSync(at("loop.h5"));
