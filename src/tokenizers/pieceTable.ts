@@ -1,4 +1,6 @@
 const BASE = 0x01000193;
+/** Gemma's 262,144 pieces are at most some dozens of slots away from their own. */
+const CROWDED = 1000;
 
 /** The hash of a string with one more UTF-16 unit: polynomial, so that the hash of any part follows from two prefixes. */
 export function extendHash(hash: number, unit: number): number {
@@ -12,6 +14,8 @@ export function extendHash(hash: number, unit: number): number {
 export class PieceTable {
   /** The first two ids that have the same piece, if there are any; only one of them can be found. */
   readonly duplicate: readonly [number, number] | undefined;
+  /** A piece whose place is so crowded that the pieces must have been chosen to make the table slow; none after it is in the table. */
+  readonly crowded: number | undefined;
   readonly #slots: Int32Array;
   readonly #shift: number;
   readonly #hashes: Int32Array;
@@ -44,6 +48,10 @@ export class PieceTable {
       this.#hashes[id] = hash;
       this.#ends[id + 1] = end;
       const slot = this.#slotOf(hash, this.#units, start, end);
+      if (this.#distance(hash, slot) > CROWDED) {
+        this.crowded = id;
+        return;
+      }
       if (this.#slots[slot]! >= 0) this.duplicate ??= [this.#slots[slot]!, id];
       this.#slots[slot] = id;
     }
@@ -68,10 +76,18 @@ export class PieceTable {
     return this.#slots[this.#slotOf(hash, units, start, end)]!;
   }
 
+  #home(hash: number): number {
+    return Math.imul(hash ^ (hash >>> 15), 0x9e3779b1) >>> this.#shift;
+  }
+
+  #distance(hash: number, slot: number): number {
+    return (slot - this.#home(hash)) & (this.#slots.length - 1);
+  }
+
   // The slot that holds the piece, or the empty one where it would go.
   #slotOf(hash: number, units: Uint16Array, start: number, end: number): number {
     const mask = this.#slots.length - 1;
-    let slot = Math.imul(hash ^ (hash >>> 15), 0x9e3779b1) >>> this.#shift;
+    let slot = this.#home(hash);
     for (; ; slot = (slot + 1) & mask) {
       const id = this.#slots[slot]!;
       if (id < 0 || (this.#hashes[id] === hash && this.#equals(id, units, start, end))) return slot;

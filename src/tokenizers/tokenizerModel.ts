@@ -46,6 +46,11 @@ export function tokenizerModel(parts: TokenizerParts, source: string): Tokenizer
   const { pieces, scores, types, byteFallback, removeExtraWhitespaces } = parts;
   const quoted = (id: number) => `piece ${id} (${JSON.stringify(pieces[id])})`;
   const table = new PieceTable(pieces);
+  if (table.crowded !== undefined) {
+    throw bad(
+      `${quoted(table.crowded)} and too many others have the same hash. Get the file again.`,
+    );
+  }
   if (table.duplicate) throw bad(`${table.duplicate.map(quoted).join(" and ")} are the same.`);
   for (const [id, type] of types.entries()) {
     if (Number.isNaN(scores[id])) throw bad(`${quoted(id)} has no valid score.`);
