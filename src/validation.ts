@@ -19,3 +19,29 @@ export function validated<S extends z.ZodObject>(
   }
   throw new FacetError(`Invalid ${what}:\n${z.prettifyError(parsed.error)}`);
 }
+
+/**
+ * A list, or an object's values, of which each must be what `isItem` takes, and one error for all of them. zod's own
+ * keeps an error for every item: a damaged file of a megabyte would fill a gigabyte with them.
+ */
+export const listOf = <T>(isItem: (item: unknown) => item is T, message: string) =>
+  z.custom<T[]>((value) => Array.isArray(value) && value.every(isItem), message);
+
+export const recordOf = <T>(isItem: (item: unknown) => item is T, message: string) =>
+  z.custom<Record<string, T>>(
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      !Array.isArray(value) &&
+      Object.values(value).every(isItem),
+    message,
+  );
+
+export const isString = (value: unknown): value is string => typeof value === "string";
+
+export const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+
+export const isCount = (value: unknown): value is number => isInteger(value) && value >= 0;
+
+export const isPositive = (value: unknown): value is number =>
+  typeof value === "number" && value > 0 && Number.isFinite(value);

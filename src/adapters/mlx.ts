@@ -9,6 +9,7 @@ import { type TensorToWrite, writeSafetensors } from "../formats/safetensorsWrit
 import { readStrictJson } from "../formats/strictJson.js";
 import { canonical } from "../lora/canonical.js";
 import type { LinearModule } from "../nn/linear.js";
+import { isString, listOf } from "../validation.js";
 import type { AdapterFile } from "./adapterFile.js";
 import { bindAdapter, requireComplete } from "./bind.js";
 
@@ -28,7 +29,7 @@ const configSchema = z.object({
     rank: z.int().positive(),
     scale: z.number().positive(),
     dropout: z.number().optional(),
-    keys: z.array(z.string()).nullish(),
+    keys: listOf(isString, "expected a list of names").nullish(),
   }),
   model: z.string().nullish(),
 });

@@ -12,6 +12,7 @@ import { fromKerasConfig } from "../models/gemma/kerasConfig.js";
 import { type KerasTensor, kerasTensors } from "../models/gemma/kerasNames.js";
 import { gemmaWeightSpecs } from "../models/gemma/weights.js";
 import { readSentencePiece } from "../tokenizers/sentencePiece.js";
+import { isString, recordOf } from "../validation.js";
 import type { Checkpoint } from "./checkpoint.js";
 
 /** Names in a preset's folder (preset_utils.py of KerasHub). */
@@ -73,8 +74,10 @@ function backboneOf(path: string): Datasets {
   return new Map(inside.map(([name, dataset]) => [name.slice(prefix.length), dataset]));
 }
 
+const isPlace = (value: unknown): value is string | string[] =>
+  isString(value) || (Array.isArray(value) && value.every(isString));
 const indexSchema = z.object({
-  weight_map: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+  weight_map: recordOf(isPlace, "expected an object of file names"),
 });
 
 function shardsOf(root: string, index: string): Datasets {

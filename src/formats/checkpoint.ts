@@ -2,13 +2,16 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { FacetError } from "../errors.js";
+import { isString, recordOf } from "../validation.js";
 import { readSafetensorsHeader, type TensorInfo } from "./safetensors.js";
 import { readStrictJson } from "./strictJson.js";
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 
-const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
+const indexSchema = z.object({
+  weight_map: recordOf(isString, "expected an object of file names"),
+});
 
 /**
  * The tensors of a Hugging Face model folder, by name: of `model.safetensors`, or of the shards that

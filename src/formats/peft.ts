@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { FacetError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "./atomicFile.js";
 import type { LoraMatrices } from "./loraMatrices.js";
-import { loraScale, type PeftConfig, rankAndScale, readPeftConfig } from "./peftConfig.js";
+import { loraScale, type PeftConfig, ranksAndScales, readPeftConfig } from "./peftConfig.js";
 import { readFloat32, readSafetensorsHeader, type TensorInfo } from "./safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "./safetensorsWriting.js";
 
@@ -34,10 +34,11 @@ export function readPeftAdapter(folder: string): {
     );
   }
   const modules = groupTensors(file, readSafetensorsHeader(file).tensors);
+  const scales = ranksAndScales(config, [...modules.keys()]);
   const matrices = new Map<string, LoraMatrices>();
   for (const [module, { a, b, magnitude }] of modules) {
     checkTargeted(config, module, root);
-    const { rank, scale } = rankAndScale(config, module);
+    const { rank, scale } = scales.get(module)!;
     const [aRows, inFeatures] = matrixShape(a);
     const [outFeatures, bColumns] = matrixShape(b);
     for (const [info, found] of [

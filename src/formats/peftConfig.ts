@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { FacetError } from "../errors.js";
+import { isCount, isInteger, isPositive, isString, listOf, recordOf } from "../validation.js";
+import { firstMatches } from "./peftPatterns.js";
 import { excerpt, readStrictJson } from "./strictJson.js";
 
 /** What `adapter_config.json` says that a LoRA adapter needs. */
@@ -27,19 +29,21 @@ export interface PeftConfig {
 
 const rank = z.int().positive();
 const alpha = z.number().positive();
+const names = listOf(isString, "expected a list of names");
+const isRank = (value: unknown): value is number => isCount(value) && value > 0;
 
 const configSchema = z.looseObject({
   peft_type: z.string(),
   r: rank,
   lora_alpha: alpha,
-  target_modules: z.union([z.array(z.string()), z.string()]).nullish(),
+  target_modules: z.union([names, z.string()]).nullish(),
   base_model_name_or_path: z.string().nullish(),
   use_rslora: z.boolean().default(false),
   use_dora: z.boolean().default(false),
-  layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
-  exclude_modules: z.union([z.array(z.string()), z.string()]).nullish(),
-  rank_pattern: z.record(z.string(), rank).nullish(),
-  alpha_pattern: z.record(z.string(), alpha).nullish(),
+  layers_to_transform: z.union([z.int(), listOf(isInteger, "expected layers")]).nullish(),
+  exclude_modules: z.union([names, z.string()]).nullish(),
+  rank_pattern: recordOf(isRank, "expected an object of positive whole numbers").nullish(),
+  alpha_pattern: recordOf(isPositive, "expected an object of positive numbers").nullish(),
   bias: z.string().default("none"),
   init_lora_weights: z.union([z.boolean(), z.string()]).nullish(),
 });
@@ -105,42 +109,30 @@ export function readPeftConfig(path: string): PeftConfig {
 }
 
 /**
- * A module's rank and scale. As in PEFT (`get_pattern_key`), the first pattern counts that matches the whole
- * module path or all that follows one of its dots.
+ * The rank and scale of each module. As in PEFT (`get_pattern_key`), the first pattern counts that matches the whole
+ * module path or all that follows one of its dots. Throws a FacetError for patterns that are no regular expressions,
+ * or take too long.
  */
-export function rankAndScale(config: PeftConfig, module: string): { rank: number; scale: number } {
-  const rank = firstMatch(config.rankPattern, module) ?? config.rank;
-  const alpha = firstMatch(config.alphaPattern, module) ?? config.alpha;
-  return { rank, scale: loraScale(alpha, rank, config.useRslora) };
+export function ranksAndScales(
+  config: PeftConfig,
+  modules: readonly string[],
+): Map<string, { rank: number; scale: number }> {
+  const ranks = firstMatches(config.rankPattern, modules);
+  const alphas = firstMatches(config.alphaPattern, modules);
+  return new Map(
+    modules.map((module, i) => {
+      const rank = ranks[i] ?? config.rank;
+      return [
+        module,
+        { rank, scale: loraScale(alphas[i] ?? config.alpha, rank, config.useRslora) },
+      ];
+    }),
+  );
 }
 
 /** α/r, or α/√r for rank-stabilised LoRA (Kalajdzievski 2023, arXiv 2312.03732). */
 export function loraScale(alpha: number, rank: number, useRslora: boolean): number {
   return alpha / (useRslora ? Math.sqrt(rank) : rank);
-}
-
-function firstMatch(patterns: ReadonlyMap<string, number>, module: string): number | undefined {
-  for (const [pattern, value] of patterns) {
-    if (patternExpression(pattern).test(module)) return value;
-  }
-  return undefined;
-}
-
-function patternExpression(pattern: string): RegExp {
-  // A pattern comes with a downloaded adapter. A few quantifiers, none on a group, cannot take long to match.
-  const quantifiers = pattern.match(/[*+?{]/g)?.length ?? 0;
-  if (quantifiers > 4 || /\)[*+?{]/.test(pattern)) {
-    throw new FacetError(
-      `The pattern "${pattern}" in adapter_config.json is too complex to match.`,
-    );
-  }
-  try {
-    return new RegExp(`^(?:.*\\.)?(?:${pattern})$`);
-  } catch {
-    throw new FacetError(
-      `The pattern "${pattern}" in adapter_config.json is not a regular expression.`,
-    );
-  }
 }
 
 function refuseUnless(

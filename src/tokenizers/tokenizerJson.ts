@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { FacetError } from "../errors.js";
+import { isCount, isString, listOf, recordOf } from "../validation.js";
 import { byteOfPiece, type TokenizerModel, Type, tokenizerModel } from "./tokenizerModel.js";
 
 /**
@@ -16,10 +17,23 @@ const replace = z.object({
   content: z.literal(SPACE),
 });
 const prepend = z.object({ type: z.literal("Prepend"), prepend: z.literal(SPACE) });
+type Merge = string | readonly [string, string];
+const isMerge = (value: unknown): value is Merge =>
+  isString(value) || (Array.isArray(value) && value.length === 2 && value.every(isString));
+
+interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+}
+const isAddedToken = (value: unknown): value is AddedToken => {
+  const { id, content } = (value ?? {}) as Partial<Record<keyof AddedToken, unknown>>;
+  return isCount(id) && isString(content) && content !== "";
+};
+
 const unset = z.union([z.null(), z.literal(""), z.literal(0)]).optional();
 
 const fileSchema = z.object({
-  added_tokens: z.array(z.object({ id: z.int().nonnegative(), content: z.string().min(1) })),
+  added_tokens: listOf(isAddedToken, "expected a list of tokens with an id and a content"),
   normalizer: z.union([
     replace,
     z.object({ type: z.literal("Sequence"), normalizers: z.tuple([replace]) }),
@@ -37,8 +51,8 @@ const fileSchema = z.object({
     unk_token: z.string(),
     byte_fallback: z.literal(true),
     ignore_merges: z.literal(false).optional(),
-    vocab: z.record(z.string(), z.int().nonnegative()),
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+    vocab: recordOf(isCount, "expected an object of ids"),
+    merges: listOf(isMerge, "expected a list of pairs"),
   }),
 });
 
@@ -128,7 +142,7 @@ function restoreTab(pieces: string[]): void {
 }
 
 function scoresOf(
-  merges: readonly (string | readonly [string, string])[],
+  merges: readonly Merge[],
   ids: ReadonlyMap<string, number>,
   types: readonly Type[],
   bad: Bad,

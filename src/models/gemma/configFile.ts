@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { FacetError } from "../../errors.js";
 import { excerpt } from "../../formats/strictJson.js";
+import { listOf } from "../../validation.js";
 import type { GemmaConfig } from "./config.js";
 import { type FamilyName, families, localLayers, MAX_LAYERS } from "./family.js";
 
@@ -13,7 +14,10 @@ const plainRope = z.object({ rope_theta: real, rope_type: z.literal("default").o
 const linearScaling = z.object({ rope_type: z.literal("linear"), factor: real });
 // Both of these mean the tanh approximation, whatever the file says (Transformers PR 29402).
 const activation = z.enum(["gelu", "gelu_pytorch_tanh"]);
-const window = z.enum(["sliding_attention", "full_attention"]);
+type Window = "sliding_attention" | "full_attention";
+const isWindow = (value: unknown): value is Window =>
+  value === "sliding_attention" || value === "full_attention";
+const windows = listOf(isWindow, 'expected a list of "sliding_attention" and "full_attention"');
 
 const common = z.object({
   vocab_size: positive,
@@ -39,7 +43,7 @@ const later = common.extend({
   hidden_activation: activation.nullish(),
   query_pre_attn_scalar: real.default(256),
   sliding_window: positive,
-  layer_types: z.array(window).nullish(),
+  layer_types: windows.nullish(),
   use_bidirectional_attention: z.literal(false, "Facet's Gemma looks backwards only").nullish(),
 });
 
