@@ -6,7 +6,9 @@ import { FacetError } from "../errors.js";
 import { readFloat32, readSafetensorsHeader } from "../formats/safetensors.js";
 import { readStrictJson } from "../formats/strictJson.js";
 import { type Adapter, emptyAdapter } from "../lora/adapter.js";
+import { requireSensible, targetModules } from "../lora/config.js";
 import type { LinearModule } from "../nn/linear.js";
+import { isString, listOf } from "../validation.js";
 
 const PARAMETERS = "parameters.safetensors";
 
@@ -15,7 +17,7 @@ const runSchema = z.object({
   config: z.object({
     rank: z.int().positive(),
     alpha: z.number().positive().optional(),
-    modules: z.array(z.string()).min(1),
+    modules: listOf(isString, "expected a list of layers"),
     layout: z.enum(["keras", "standard"]),
   }),
 });
@@ -43,7 +45,10 @@ export function runCheckpointAdapter(
     );
   }
   const { rank, alpha = rank, modules: targets, layout } = parsed.data.config;
-  const adapter = emptyAdapter({ rank, alpha, targets, layout }, modules);
+  const config = { rank, alpha, targets, layout };
+  // Before there is room for it: the file says any rank.
+  requireSensible(config, targetModules(config, modules));
+  const adapter = emptyAdapter(config, modules);
   const { slots, values } = adapter.parameters;
   const { tensors } = readSafetensorsHeader(join(checkpoint, PARAMETERS));
   for (const [name, { data, shape }] of Object.entries(views(slots, values))) {

@@ -24,6 +24,13 @@ export function parseStrictJson(text: string, where: string): unknown {
 /** Reads a UTF-8 file of JSON. Throws FacetError when it is missing, not UTF-8, or not strict JSON. */
 export const readStrictJson = (path: string): unknown => parseStrictJson(readText(path), path);
 
+/** As `readStrictJson`, of a file that holds an object. */
+export function readJsonObject(path: string): Readonly<Record<string, unknown>> {
+  const value = readStrictJson(path);
+  if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  throw new FacetError(`${path}: not a JSON object.`);
+}
+
 /** Reads a UTF-8 file. Throws FacetError when it is missing or not UTF-8. */
 export function readText(path: string): string {
   let bytes: Uint8Array;

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { FacetError } from "../errors.js";
-import { readStrictJson } from "../formats/strictJson.js";
+import { readJsonObject } from "../formats/strictJson.js";
 import { runPaths } from "./runFolder.js";
 
 /** The model that a run, one of its checkpoints or a PEFT folder says it was trained on. */
@@ -10,7 +10,7 @@ export function baseModelOf(adapter: string): string {
   if (typeof model === "string") return model;
   const peft = join(adapter, "adapter_config.json");
   if (existsSync(peft)) {
-    const { base_model_name_or_path: base } = readStrictJson(peft) as Record<string, unknown>;
+    const { base_model_name_or_path: base } = readJsonObject(peft);
     if (typeof base === "string" && base !== "") return base;
   }
   throw new FacetError(`${adapter} does not say which model it belongs to. Give --model.`);
@@ -36,5 +36,5 @@ function runOf(adapter: string): RunJson | undefined {
   const path = [adapter, parent, dirname(parent)]
     .map((folder) => runPaths(folder).run)
     .find((candidate) => existsSync(candidate));
-  return path === undefined ? undefined : (readStrictJson(path) as RunJson);
+  return path === undefined ? undefined : (readJsonObject(path) as RunJson);
 }

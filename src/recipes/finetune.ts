@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
-import { readStrictJson } from "../formats/strictJson.js";
+import { readJsonObject } from "../formats/strictJson.js";
 import type { DownloadHooks } from "../hub/download.js";
 import type { Adapter } from "../lora/adapter.js";
 import { dropoutSeeds } from "../runtime/dropoutSeeds.js";
@@ -61,7 +61,7 @@ export async function resumeFinetune(
   if (existsSync(runPaths(folder).report)) {
     throw new FacetError(`The run in ${folder} is finished; there is nothing to resume.`);
   }
-  const saved = readStrictJson(runPaths(folder).run) as { config: unknown; digests: unknown };
+  const saved = readJsonObject(runPaths(folder).run) as { config: unknown; digests: unknown };
   const prepared = await prepare(
     validated(finetuneSchema, saved.config, "finetune"),
     hooks.download,

@@ -7,7 +7,7 @@ import { FacetError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "../formats/atomicFile.js";
 import { readFloat32 } from "../formats/safetensors.js";
 import { writeSafetensors } from "../formats/safetensorsWriting.js";
-import { readStrictJson } from "../formats/strictJson.js";
+import { readJsonObject } from "../formats/strictJson.js";
 import type { DownloadHooks } from "../hub/download.js";
 import { fromAnywhere, openModel } from "../hub/openModel.js";
 import {
@@ -99,7 +99,7 @@ export async function resumePretrain(
   hooks: PretrainHooks = {},
 ): Promise<PretrainResult> {
   const folder = reopenRunFolder(run);
-  const saved = readStrictJson(runPaths(folder).run) as { config: unknown; digests: unknown };
+  const saved = readJsonObject(runPaths(folder).run) as { config: unknown; digests: unknown };
   const config = validated(pretrainSchema, saved.config, "pretrain");
   if (JSON.stringify(await inputDigests(config)) !== JSON.stringify(saved.digests)) {
     throw new FacetError(

@@ -1,10 +1,11 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, platform } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { fileDigest } from "../data/digest.js";
 import { FacetError } from "../errors.js";
 import { cleanTemporaries, writeFileAtomic } from "../formats/atomicFile.js";
+import { parseStrictJson, readText } from "../formats/strictJson.js";
 import { latestCheckpoint } from "../training/checkpoints.js";
 
 /** The places inside a run folder. */
@@ -66,21 +67,28 @@ export function appendJsonLine(path: string, value: unknown): void {
   }
 }
 
-/** The values of a JSON Lines file that this run wrote; none when there is no file. */
-export function readJsonLines(path: string): unknown[] {
+/** The values of a JSON Lines file that this run wrote; none when there is no file. Throws a FacetError for a damaged one. */
+export function readJsonLines(path: string): object[] {
   if (!existsSync(path)) return [];
-  const lines = readFileSync(path, "utf8").split("\n");
-  return lines.filter((line) => line !== "").map((line) => JSON.parse(line));
+  return readText(path)
+    .split("\n")
+    .flatMap((line, i) => (line === "" ? [] : [parseLine(line, `${path}, line ${i + 1}`)]));
+}
+
+function parseLine(line: string, where: string): object {
+  const value = parseStrictJson(line, where);
+  if (typeof value === "object" && value !== null) return value;
+  throw new FacetError(`${where}: not a JSON object. The file is damaged.`);
 }
 
 /** Drops the lines of steps after `step`, which a resumed run will write again. */
 export function forgetLaterSteps(path: string, step: number): void {
   if (!existsSync(path)) return;
-  const lines = readFileSync(path, "utf8").split("\n");
-  const kept = lines.filter((line) => {
+  const lines = readText(path).split("\n");
+  const kept = lines.filter((line, i) => {
     // A killed writer may leave half a line at the end.
     if (!line.endsWith("}")) return false;
-    return (JSON.parse(line) as { step: number }).step <= step;
+    return (parseLine(line, `${path}, line ${i + 1}`) as { step: number }).step <= step;
   });
   writeFileAtomic(path, kept.map((line) => `${line}\n`).join(""));
 }

@@ -43,6 +43,13 @@ describe("a checkpoint of a run", () => {
     expect(config.alpha).toBe(config.rank);
   });
 
+  test("of a run that claims a rank no adapter has is refused before there is room for it", async () => {
+    const { checkpoint } = await stoppedRun(tiny.adapter("qv"), { rank: 1e12 });
+    await expect(loadAdapter(checkpoint, tiny.modules)).rejects.toThrow(
+      /rank must be a whole number/,
+    );
+  });
+
   test("is refused for another model, and of another kind of run", async () => {
     const { checkpoint } = await stoppedRun();
     const smaller = tiny.modules.map((module) => ({ ...module, inFeatures: 32 }));
