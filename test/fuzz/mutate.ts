@@ -4,6 +4,9 @@ import type { Files } from "./memoryFolder.js";
 import { mutateBytes } from "./mutateBytes.js";
 import { mutateJson } from "./mutateJson.js";
 
+/** Bytes of one file: what grows from case to case would soon take seconds. */
+const LARGEST = 1 << 17;
+
 /** Another input like `base`; `others` are inputs to take parts from. */
 export function mutate(base: Files, others: readonly Files[], random: Random): Files {
   const files = new Map(base);
@@ -17,7 +20,8 @@ export function mutate(base: Files, others: readonly Files[], random: Random): F
     const name = pick(random, names);
     const other = pick(random, others);
     const bytes = other.get(name) ?? pick(random, [...other.values()]);
-    files.set(name, mutateFile(name, files.get(name)!, bytes, random));
+    const changed = mutateFile(name, files.get(name)!, bytes, random);
+    if (changed.length <= LARGEST) files.set(name, changed);
   }
   return files;
 }

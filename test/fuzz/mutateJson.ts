@@ -107,7 +107,7 @@ function edit(text: string, tokens: readonly Token[], index: number, random: Ran
       const { from, to } = withComma(text, tokens, index);
       const part = text.slice(from, to);
       const separator = part.endsWith(",") ? "" : ",";
-      const times = happens(random, 50) ? 2000 : 2;
+      const times = happens(random, 50) ? Math.min(2000, Math.ceil(50_000 / part.length)) : 2;
       return { from, to, by: Array.from({ length: times }, () => part).join(separator) };
     }
     case 4:
