@@ -3,10 +3,14 @@ import { mlx, peft } from "./formats/adapters.js";
 import { gguf, ggufAdapter, ggufModel } from "./formats/gguf.js";
 import { config, huggingFace, tokenizerJson, tokenizerModel } from "./formats/huggingFace.js";
 import { hdf5, kerasAdapter, kerasPreset } from "./formats/keras.js";
+import { modelfile } from "./formats/modelfile.js";
+import { jsonLines } from "./formats/rows.js";
+import { runCheckpoint, runMetrics } from "./formats/runs.js";
 import { safetensors, safetensorsShards } from "./formats/safetensors.js";
 
 /** Every format that Facet reads from strangers. */
 export const formats: readonly FuzzedFormat[] = [
   ...[safetensors, safetensorsShards, config, tokenizerModel, tokenizerJson, huggingFace],
   ...[gguf, ggufModel, ggufAdapter, hdf5, kerasAdapter, kerasPreset, peft, mlx],
+  ...[runCheckpoint, runMetrics, jsonLines, modelfile],
 ];

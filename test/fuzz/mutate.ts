@@ -3,6 +3,7 @@ import { happens, pick } from "./chance.js";
 import type { Files } from "./memoryFolder.js";
 import { mutateBytes } from "./mutateBytes.js";
 import { mutateJson } from "./mutateJson.js";
+import { mutateText } from "./mutateText.js";
 
 /** Bytes of one file: what grows from case to case would soon take seconds. */
 const LARGEST = 1 << 17;
@@ -58,6 +59,7 @@ function mutateFile(
       ? mutateBytes(bytes, name, other, random)
       : mutateJson(bytes, random);
   }
+  if (/\.(txt|jinja|csv)$/.test(name) && !happens(random, 5)) return mutateText(bytes, random);
   if (name.endsWith(".safetensors") && !happens(random, 4)) return mutateHeader(bytes, random);
   return mutateBytes(bytes, name, other, random);
 }

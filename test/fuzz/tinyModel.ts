@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Checkpoint } from "../../src/checkpoints/checkpoint.js";
 import type { LoraMatrices } from "../../src/formats/loraMatrices.js";
 import type { GemmaConfig } from "../../src/models/gemma/config.js";
+import { parseGemmaConfig } from "../../src/models/gemma/configFile.js";
 import { type FamilyName, families, localLayers } from "../../src/models/gemma/family.js";
 import { gemmaModules, gemmaWeightSpecs } from "../../src/models/gemma/weights.js";
 import { type TokenizerModel, Type, tokenizerModel } from "../../src/tokenizers/tokenizerModel.js";
@@ -33,6 +34,18 @@ export function tinyConfig(family: FamilyName): GemmaConfig {
   const caps = family === "gemma2" ? { attentionSoftCap: 50, finalSoftCap: 30 } : {};
   return { family, ...common, queryScalar: 2, ...caps, slidingWindow };
 }
+
+/** A file of test/fixtures, which another program wrote. */
+export const fixture = (path: string): Uint8Array =>
+  Uint8Array.from(readFileSync(new URL(`../fixtures/${path}`, import.meta.url)));
+
+/** The modules of the model that the fixtures' adapters are for. */
+export const fixtureModules = gemmaModules(
+  parseGemmaConfig(
+    JSON.parse(Buffer.from(fixture("gemma1_tiny/config.json")).toString()),
+    "config.json",
+  ),
+);
 
 export const tinyModules = (family: FamilyName) => gemmaModules(tinyConfig(family));
 

@@ -3,7 +3,7 @@ import { readPeft, writePeft } from "../../../src/adapters/peft.js";
 import type { LoraMatrices } from "../../../src/formats/loraMatrices.js";
 import { expectThat, type FuzzedFormat } from "../format.js";
 import type { Files } from "../memoryFolder.js";
-import { tinyMatrices, tinyModules, written } from "../tinyModel.js";
+import { fixture, fixtureModules, tinyMatrices, tinyModules, written } from "../tinyModel.js";
 
 const modules = tinyModules("gemma");
 const plain = { matrices: tinyMatrices("gemma"), baseModel: "google/gemma-2b" };
@@ -44,11 +44,23 @@ export const peft: FuzzedFormat = {
   name: "peft",
   seeds: async () => {
     const seed = await written((folder) => writePeft(folder, plain, modules));
-    return [seed, await written((folder) => writePeft(folder, dora, modules)), withPatterns(seed)];
+    return [
+      seed,
+      await written((folder) => writePeft(folder, dora, modules)),
+      withPatterns(seed),
+      new Map(
+        ["adapter_config.json", "adapter_model.safetensors"].map((name) => [
+          name,
+          fixture(`gemma1_tiny/peft_qv/${name}`),
+        ]),
+      ),
+    ];
   },
   read(folder) {
-    useMatrices(readPeft(folder).matrices);
-    useMatrices(readPeft(folder, modules).matrices);
+    const { matrices } = readPeft(folder);
+    useMatrices(matrices);
+    const isTiny = [...matrices.values()][0]!.inFeatures === modules[0]!.inFeatures;
+    useMatrices(readPeft(folder, isTiny ? modules : fixtureModules).matrices);
   },
 };
 

@@ -9,7 +9,15 @@ import { writeGguf } from "../../../src/formats/gguf/writeGguf.js";
 import type { FamilyName } from "../../../src/models/gemma/family.js";
 import { fieldsOf } from "../fields.js";
 import { expectThat, type FuzzedFormat } from "../format.js";
-import { fileOf, tinyCheckpoint, tinyMatrices, tinyModules, written } from "../tinyModel.js";
+import {
+  fileOf,
+  fixture,
+  fixtureModules,
+  tinyCheckpoint,
+  tinyMatrices,
+  tinyModules,
+  written,
+} from "../tinyModel.js";
 import { useTensor, useTokenizer } from "../use.js";
 
 const file = "model.gguf";
@@ -61,6 +69,7 @@ export const gguf: FuzzedFormat = {
     await withType("Q6_K"),
     await withType("Q4_K"),
     await withType("Q5_1"),
+    fileOf(file, fixture("gguf/gemma1_lora_qv.gguf")),
   ],
   read(folder) {
     const { metadata, tensors } = readGguf(join(folder, file));
@@ -92,7 +101,7 @@ export const ggufModel: FuzzedFormat = {
 };
 
 const adapterFile = "adapter.gguf";
-const modules = tinyModules("gemma");
+const tiny = tinyModules("gemma");
 
 export const ggufAdapter: FuzzedFormat = {
   name: "gguf-adapter",
@@ -104,6 +113,7 @@ export const ggufAdapter: FuzzedFormat = {
         { family: "gemma", name: "tiny", type: "F32" },
       ),
     ),
+    fileOf(adapterFile, fixture("gguf/gemma1_lora_qv.gguf")),
   ],
   read(folder) {
     const path = join(folder, adapterFile);
@@ -112,6 +122,7 @@ export const ggufAdapter: FuzzedFormat = {
       expectThat(a.length === rank * inFeatures && b.length === rank * outFeatures, "a pair");
       expectThat(Number.isFinite(scale), "a scale");
     }
-    bindAdapter(adapter, modules, path);
+    const isTiny = [...adapter.matrices.values()][0]!.inFeatures === tiny[0]!.inFeatures;
+    bindAdapter(adapter, isTiny ? tiny : fixtureModules, path);
   },
 };

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeHuggingFace } from "../../../src/checkpoints/huggingFace.js";
 import { readModel as readAnyModel } from "../../../src/checkpoints/modelFiles.js";
@@ -10,7 +10,14 @@ import { readTokenizer } from "../../../src/tokenizers/tokenizerFiles.js";
 import { toTokenizerJson } from "../../../src/tokenizers/tokenizerJson.js";
 import { expectThat, type FuzzedFormat } from "../format.js";
 import type { Files } from "../memoryFolder.js";
-import { fileOf, tinyCheckpoint, tinyConfig, tinyTokenizer, written } from "../tinyModel.js";
+import {
+  fileOf,
+  fixture,
+  tinyCheckpoint,
+  tinyConfig,
+  tinyTokenizer,
+  written,
+} from "../tinyModel.js";
 import { useTensor, useTokenizer } from "../use.js";
 
 const familyNames = ["gemma", "gemma2", "gemma3_text"] as const;
@@ -22,7 +29,7 @@ export const config: FuzzedFormat = {
     const own = configs.map((each) => JSON.stringify(toHuggingFaceConfig(each, "float32")));
     const theirs = ["gemma1_tiny", "gemma2_tiny", "gemma3_tiny"].flatMap((name) =>
       ["config.json", "config.transformers5.json"].map((file) =>
-        readFileSync(new URL(`../../fixtures/${name}/${file}`, import.meta.url), "utf8"),
+        Buffer.from(fixture(`${name}/${file}`)).toString(),
       ),
     );
     const text = JSON.parse(own[2]!);
@@ -47,7 +54,9 @@ export const tokenizerModel: FuzzedFormat = {
       { ...rest, pieces, scores, types, ...whitespace },
       tinyTokenizer({ bytes: true }),
     ];
-    return models.map((model) => fileOf("tokenizer.model", sentencePieceBytes(model)));
+    return [...models.map(sentencePieceBytes), fixture("tok512/tokenizer.model")].map((bytes) =>
+      fileOf("tokenizer.model", bytes),
+    );
   },
   read: (folder) => useTokenizer(readSentencePiece(join(folder, "tokenizer.model"))),
 };

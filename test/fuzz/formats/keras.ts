@@ -8,7 +8,7 @@ import { writeHdf5 } from "../../../src/formats/hdf5/writeHdf5.js";
 import { emptyAdapter } from "../../../src/lora/adapter.js";
 import type { FamilyName } from "../../../src/models/gemma/family.js";
 import { expectThat, type FuzzedFormat } from "../format.js";
-import { tinyCheckpoint, tinyModules, written } from "../tinyModel.js";
+import { fileOf, fixture, tinyCheckpoint, tinyModules, written } from "../tinyModel.js";
 import { useTensor } from "../use.js";
 
 const file = "model.weights.h5";
@@ -59,6 +59,7 @@ export const hdf5: FuzzedFormat = {
       const many = Array.from({ length: 10 }, (_, i) => [`n${i}`, dataset("F32", [])]);
       writeHdf5(join(folder, file), group(Object.fromEntries(many)));
     }),
+    fileOf(file, fixture("keras_gemma1_tiny/adapter.lora.h5")),
   ],
   read: (folder) => useGroup(readHdf5(join(folder, file))),
 };

@@ -11,7 +11,7 @@ import {
 import { STORAGE } from "../../../src/formats/safetensorsLayout.js";
 import { writeSafetensors } from "../../../src/formats/safetensorsWriting.js";
 import { expectThat, type FuzzedFormat } from "../format.js";
-import { written } from "../tinyModel.js";
+import { fileOf, fixture, written } from "../tinyModel.js";
 import { useTensor } from "../use.js";
 
 const shapes = [[2, 3], [4], [], [0, 5], [1, 1, 2]];
@@ -45,6 +45,7 @@ export const safetensors: FuzzedFormat = {
       writeSafetensors(join(folder, file), everyType.slice(0, 5), { format: "pt", a: "b" }),
     ),
     await written((folder) => writeSafetensors(join(folder, file), everyType)),
+    fileOf(file, fixture("gemma1_tiny/peft_qv/adapter_model.safetensors")),
   ],
   read(folder) {
     const { tensors, metadata } = readSafetensorsHeader(join(folder, file));
