@@ -8,6 +8,14 @@ describe("errorText", () => {
     expect(errorText(new FacetError("Do this instead."))).toBe("Do this instead.");
   });
 
+  it("has no escape sequences of a file's names, and an end", () => {
+    const name = "\u001b]0;gotcha\u0007\u009b31m";
+    expect(errorText(new FacetError(`tensor "${name}"\n\tis`))).toBe(
+      'tensor "\uFFFD]0;gotcha\uFFFD\uFFFD31m"\n\tis',
+    );
+    expect(errorText(new FacetError("x".repeat(1e6))).length).toBeLessThan(20_000);
+  });
+
   it("names the file when the system refuses", () => {
     let error: unknown;
     try {
