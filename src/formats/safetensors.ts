@@ -14,10 +14,8 @@ import {
   type TensorInfo,
 } from "./safetensorsLayout.js";
 import type { StoredTensor } from "./storedTensor.js";
-import { decodeUtf8, parseStrictJson } from "./strictJson.js";
+import { decodeUtf8, MAX_JSON, parseStrictJson } from "./strictJson.js";
 
-/** The limit of the reference implementation. */
-const MAX_HEADER_BYTES = 100_000_000;
 /**
  * Reads and checks the header of a safetensors file; the tensors' bytes stay on the disk.
  * Throws FacetError, naming the file and the tensor, unless the tensors cover the data exactly:
@@ -120,7 +118,7 @@ function readHeaderText(file: string): { json: string; dataStart: number; fileBy
     const lead = new Uint8Array(8);
     readFully(handle, lead, 0, `${file}: the header`);
     const length = new DataView(lead.buffer).getBigUint64(0, true);
-    if (length > MAX_HEADER_BYTES || length > fileBytes - 8) {
+    if (length > MAX_JSON || length > fileBytes - 8) {
       throw new FacetError(
         `${file}: the header should be ${length} bytes long, in a file of ${fileBytes}. The file is truncated or not safetensors; get it again.`,
       );

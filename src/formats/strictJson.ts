@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { FacetError } from "../errors.js";
 
 /**
@@ -31,12 +31,22 @@ export function readJsonObject(path: string): Readonly<Record<string, unknown>> 
   throw new FacetError(`${path}: not a JSON object.`);
 }
 
-/** Reads a UTF-8 file. Throws FacetError when it is missing or not UTF-8. */
+/** In bytes. Gemma's tokenizer.json has 33 million; as objects, JSON takes up to fifty times its room. */
+export const MAX_JSON = 1 << 26;
+
+/** Reads a UTF-8 file. Throws FacetError when it is missing, larger than 64 MiB, or not UTF-8. */
 export function readText(path: string): string {
   let bytes: Uint8Array;
   try {
+    const { size } = statSync(path);
+    if (size > MAX_JSON) {
+      throw new FacetError(
+        `${path} has ${size} bytes; no such file of a model has over ${MAX_JSON}.`,
+      );
+    }
     bytes = readFileSync(path);
   } catch (error) {
+    if (error instanceof FacetError) throw error;
     throw new FacetError(`Cannot read ${path}: ${(error as Error).message}.`);
   }
   return decodeUtf8(bytes, path);

@@ -37,6 +37,9 @@ export function byteOfPiece(piece: string): number | undefined {
   return hex === undefined ? undefined : Number.parseInt(hex, 16);
 }
 
+/** Gemma's longest pieces have some thirty; what is done with all parts of a piece takes the square of its length. */
+const LONGEST_PIECE = 1000;
+
 /**
  * Checks a tokenizer's parts and makes its tables. `source` names the file in messages.
  * Throws a FacetError for parts that contradict each other, and for unused pieces, which Facet does not implement.
@@ -45,6 +48,8 @@ export function tokenizerModel(parts: TokenizerParts, source: string): Tokenizer
   const bad = (what: string) => new FacetError(`${source}: ${what}`);
   const { pieces, scores, types, byteFallback, removeExtraWhitespaces } = parts;
   const quoted = (id: number) => `piece ${id} (${JSON.stringify(pieces[id])})`;
+  const long = pieces.findIndex((piece) => piece.length > LONGEST_PIECE);
+  if (long >= 0) throw bad(`piece ${long} is longer than ${LONGEST_PIECE} letters.`);
   const table = new PieceTable(pieces);
   if (table.crowded !== undefined) {
     throw bad(
@@ -54,8 +59,8 @@ export function tokenizerModel(parts: TokenizerParts, source: string): Tokenizer
   if (table.duplicate) throw bad(`${table.duplicate.map(quoted).join(" and ")} are the same.`);
   for (const [id, type] of types.entries()) {
     if (Number.isNaN(scores[id])) throw bad(`${quoted(id)} has no valid score.`);
-    if (type === Type.UNUSED || type === Type.TYPE_UNSPECIFIED) {
-      throw bad(`${quoted(id)} is of type ${Type[type]}, which Facet does not implement.`);
+    if (type === Type.UNUSED || type === Type.TYPE_UNSPECIFIED || Type[type] === undefined) {
+      throw bad(`${quoted(id)} is of type ${Type[type] ?? type}, which Facet does not implement.`);
     }
     if (type === Type.USER_DEFINED && removeExtraWhitespaces && pieces[id]!.includes(" ")) {
       throw bad(

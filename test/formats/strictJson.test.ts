@@ -1,7 +1,15 @@
+import { truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FacetError } from "../../src/errors.js";
-import { excerpt, parseStrictJson } from "../../src/formats/strictJson.js";
+import {
+  excerpt,
+  parseStrictJson,
+  readJsonObject,
+  readStrictJson,
+} from "../../src/formats/strictJson.js";
+import { temporaryFolder } from "../support/modelFolder.js";
 
 describe("parseStrictJson", () => {
   it("gives what JSON.parse gives for every value, however it is laid out", () => {
@@ -47,5 +55,22 @@ describe("an excerpt of a value for a message", () => {
     expect(excerpt([1n, 2n ** 64n - 1n])).toBe('["1","18446744073709551615"]');
     const depth = 100_000;
     expect(excerpt(JSON.parse("[".repeat(depth) + "]".repeat(depth)))).toMatch(/deeply nested/);
+  });
+});
+
+describe("a file of JSON", () => {
+  it("is refused when no file of a model is as large, before it is read", () => {
+    const path = join(temporaryFolder(), "large.json");
+    writeFileSync(path, "{}");
+    truncateSync(path, 2 ** 32);
+    expect(() => readStrictJson(path)).toThrow(FacetError);
+    expect(() => readStrictJson(path)).toThrow(/has 4294967296 bytes/);
+  });
+
+  it("that should be an object must be one", () => {
+    const path = join(temporaryFolder(), "null.json");
+    writeFileSync(path, "null");
+    expect(readStrictJson(path)).toBeNull();
+    expect(() => readJsonObject(path)).toThrow(/null.json: not a JSON object/);
   });
 });

@@ -1,8 +1,12 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FacetError } from "../../src/errors.js";
 import { readModel } from "../../src/tokenizers/modelFile.js";
+import { readSentencePiece } from "../../src/tokenizers/sentencePiece.js";
+import { tokenizerModel } from "../../src/tokenizers/tokenizerModel.js";
 import { fixturePath } from "./fixtures.js";
 import {
   BYTES,
@@ -45,6 +49,25 @@ describe("a model that Facet does not implement is refused", () => {
 });
 
 describe("a contradictory model is refused", () => {
+  it("a piece of a type that there is not, and one longer than any", () => {
+    const model = read([...CONTROL, A]);
+    // As GGUF can say.
+    const types = model.types.with(4, 77 as Type);
+    expect(() => tokenizerModel({ ...model, types }, "m.gguf")).toThrow(
+      /m.gguf: piece 4 \("a"\) is of type 77/,
+    );
+    refuses([[...CONTROL, ["a".repeat(1001)]]], /piece 4 is longer than 1000 letters/);
+  });
+
+  it("a file larger than any tokenizer's, before it is read", () => {
+    const folder = mkdtempSync(join(tmpdir(), "facet-"));
+    const path = join(folder, "tokenizer.model");
+    writeFileSync(path, "");
+    truncateSync(path, 2 ** 32);
+    expect(() => readSentencePiece(path)).toThrow(/has 4294967296 bytes/);
+    rmSync(folder, { recursive: true });
+  });
+
   it("duplicate, empty and non-UTF-8 pieces", () => {
     refuses([[...CONTROL, A, A]], /piece 4 \("a"\) and piece 5 \("a"\) are the same/);
     refuses([[...CONTROL, [""]]], /piece 4 is empty/);
