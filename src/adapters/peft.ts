@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { FacetError } from "../errors.js";
 import { readPeftAdapter, writePeftAdapter } from "../formats/peft.js";
 import type { PeftConfig } from "../formats/peftConfig.js";
+import { endsInOneOf } from "../formats/peftPatterns.js";
 import { canonical } from "../lora/canonical.js";
 import { withinTextModel } from "../models/gemma/textTensors.js";
 import type { LinearModule } from "../nn/linear.js";
@@ -52,12 +53,12 @@ function targetsOf(config: PeftConfig): (module: LinearModule) => boolean {
   // A pattern comes from a stranger, and PEFT's can take any time to match.
   if (!Array.isArray(targetModules) || excludesModules) return () => false;
   const names = targetModules.map((name) => withinTextModel(name) ?? name);
+  const whole = new Set(names);
+  const isTargeted = endsInOneOf(names);
+  const inLayers = layers && new Set(layers);
   return ({ path, layer }) => {
     const own = withinTextModel(path) ?? path;
-    if (names.includes(own)) return true;
-    return (
-      names.some((name) => own.endsWith(`.${name}`)) && (layers === null || layers.includes(layer))
-    );
+    return whole.has(own) || (isTargeted(own) && (inLayers === null || inLayers.has(layer)));
   };
 }
 

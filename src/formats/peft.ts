@@ -4,6 +4,7 @@ import { FacetError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "./atomicFile.js";
 import type { LoraMatrices } from "./loraMatrices.js";
 import { loraScale, type PeftConfig, ranksAndScales, readPeftConfig } from "./peftConfig.js";
+import { endsInOneOf } from "./peftPatterns.js";
 import { readFloat32, readSafetensorsHeader, type TensorInfo } from "./safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "./safetensorsWriting.js";
 
@@ -34,10 +35,11 @@ export function readPeftAdapter(folder: string): {
     );
   }
   const modules = groupTensors(file, readSafetensorsHeader(file).tensors);
+  const checkTargeted = targetCheck(config, root);
   const scales = ranksAndScales(config, [...modules.keys()]);
   const matrices = new Map<string, LoraMatrices>();
   for (const [module, { a, b, magnitude }] of modules) {
-    checkTargeted(config, module, root);
+    checkTargeted(module);
     const { rank, scale } = scales.get(module)!;
     const [aRows, inFeatures] = matrixShape(a);
     const [outFeatures, bColumns] = matrixShape(b);
@@ -100,8 +102,9 @@ export async function writePeftAdapter(
     layersToTransform: adapter.layersToTransform ?? null,
     excludesModules: false,
   };
+  const checkTargeted = targetCheck(config, root);
   for (const [module, lora] of matrices) {
-    checkTargeted(config, module, root);
+    checkTargeted(module);
     checkMatrices(lora, config, `${where}: ${module}`);
   }
   const others = existsSync(root)
@@ -131,12 +134,16 @@ interface ModuleTensors {
 const TENSOR =
   /^(?:base_model\.model\.)?(.+)\.(?:lora_([AB])(?:\.default)?\.weight|lora_magnitude_vector(?:\.default)?(?:\.weight)?)$/;
 
+/** No model has such names, and to look for their parts takes the square of their length. */
+const LONGEST_NAME = 1000;
+
 function groupTensors(
   file: string,
   tensors: ReadonlyMap<string, TensorInfo>,
 ): Map<string, ModuleTensors> {
   const groups = new Map<string, Partial<ModuleTensors>>();
   for (const [name, info] of tensors) {
+    if (name.length > LONGEST_NAME) throw new FacetError(`${file}: a tensor's name is too long.`);
     const [, module, letter] = TENSOR.exec(name) ?? [];
     if (module === undefined) throw unusableTensor(file, name);
     const part = letter === undefined ? "magnitude" : letter === "A" ? "a" : "b";
@@ -192,21 +199,27 @@ function unusableTensor(file: string, name: string): FacetError {
   return new FacetError(`${file}: tensor "${name}" cannot be used: ${reason}.`);
 }
 
-/** PEFT itself drops the matrices of other modules, so the adapter would not be what it seems. */
-function checkTargeted(config: PeftConfig, module: string, root: string): void {
-  const { targetModules: targets, layersToTransform: layers } = config;
-  if (targets === null || typeof targets === "string" || targets.includes(module)) return;
-  if (!targets.some((target) => module.endsWith(`.${target}`))) {
-    throw new FacetError(
-      `${root}: ${module} has LoRA matrices, but target_modules names only ${targets.join(", ")}.`,
-    );
-  }
-  const layer = /\.(\d+)\./.exec(module)?.[1];
-  if (layers !== null && (layer === undefined || !layers.includes(Number(layer)))) {
-    throw new FacetError(
-      `${root}: ${module} has LoRA matrices, but layers_to_transform names only ${layers.join(", ")}.`,
-    );
-  }
+/** Throws for a module that is not targeted: PEFT itself drops its matrices, so the adapter would not be what it seems. */
+function targetCheck(config: PeftConfig, root: string): (module: string) => void {
+  const { targetModules: targets, layersToTransform } = config;
+  if (targets === null || typeof targets === "string") return () => {};
+  const paths = new Set(targets);
+  const isTargeted = endsInOneOf(targets);
+  const layers = layersToTransform && new Set(layersToTransform);
+  return (module) => {
+    if (paths.has(module)) return;
+    if (!isTargeted(module)) {
+      throw new FacetError(
+        `${root}: ${module} has LoRA matrices, but target_modules names only ${targets.join(", ")}.`,
+      );
+    }
+    const layer = /\.(\d+)\./.exec(module)?.[1];
+    if (layers !== null && (layer === undefined || !layers.has(Number(layer)))) {
+      throw new FacetError(
+        `${root}: ${module} has LoRA matrices, but layers_to_transform names only ${[...layers].join(", ")}.`,
+      );
+    }
+  };
 }
 
 function matrixShape({ file, name, shape }: TensorInfo): readonly [number, number] {

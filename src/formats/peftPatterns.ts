@@ -3,7 +3,7 @@ import { FacetError } from "../errors.js";
 import { excerpt } from "./strictJson.js";
 
 /** Milliseconds in which all patterns must have met all names; those of honest adapters take a few. */
-const MATCHING = 2000;
+const MATCHING = 1000;
 
 const script = `
 const expressions = patterns.map((pattern) => new RegExp("^(?:.*\\\\.)?(?:" + pattern + ")$"));
@@ -45,4 +45,20 @@ function isExpression(source: string): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * Whether a path is one of the names, or ends in one after a dot. There may be any number of names: a look-up costs
+ * what the path is long.
+ */
+export function endsInOneOf(names: readonly string[]): (path: string) => boolean {
+  const known = new Set(names);
+  return (path) => {
+    for (let at = 0; ; ) {
+      if (known.has(path.slice(at))) return true;
+      const dot = path.indexOf(".", at);
+      if (dot < 0) return false;
+      at = dot + 1;
+    }
+  };
 }
