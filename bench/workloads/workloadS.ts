@@ -74,8 +74,9 @@ export async function openWorkloadS(
     stored: `base_model.model.${module.path}.lora_${matrix.toUpperCase()}.weight`,
   }));
   const clock = timedEngine(onnxEngine({ threads, prepackWeights }));
-  const model = { name: "workload_s", folder, config: workloadSConfig, weights };
-  const session = openSession({ ...model, tokenizer: undefined }, clock.engine, adapter);
+  const text = { tokenizer: undefined, chatTemplate: undefined, stopIds: [] };
+  const model = { name: "workload_s", folder, config: workloadSConfig, weights, ...text };
+  const session = openSession(model, clock.engine, adapter);
   const program = await session.training(workloadSBatch.length, { recompute: false });
   const tokens = workloadSBatch.size * workloadSBatch.length;
   const batch: Batch = {

@@ -138,7 +138,7 @@ function indexOf(shards: ReadonlyMap<string, Tensors>) {
 }
 
 /** Transformers writes the template to a file of its own; older versions wrote it into tokenizer_config.json. */
-function readChatTemplate(folder: string): string | undefined {
+export function readChatTemplate(folder: string): string | undefined {
   const own = join(folder, "chat_template.jinja");
   if (existsSync(own)) return readText(own);
   const config = join(folder, "tokenizer_config.json");

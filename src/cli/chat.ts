@@ -17,7 +17,13 @@ const schema = z.strictObject({
     .string()
     .optional()
     .describe(
-      "tutorial, gemma-chat, or text with {field} in it (default: gemma-chat for instruction-tuned presets, else tutorial)",
+      "gemma-chat (the model's own chat template, or its family's), tutorial, or text with {field} in it (default: gemma-chat for models that have one, else tutorial)",
+    ),
+  system: z
+    .string()
+    .optional()
+    .describe(
+      "what the model is told before the conversation (Gemma 3, or a template with a system role)",
     ),
   maxTokens: z.int().positive().default(256).describe("longest answer in tokens"),
   ...samplingSchema.shape,
@@ -49,6 +55,7 @@ export const chatCommand = (): Command =>
         const prompt = chatPrompt(
           session.model,
           options.template ?? defaultChatTemplate(session.model),
+          options.system,
         );
         const answer = (ids: number[]) => {
           const { maxPositions } = session.model.config;

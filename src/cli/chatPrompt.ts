@@ -1,8 +1,10 @@
 import { promptIds } from "../data/encode.js";
 import { namedTemplate } from "../data/templates.js";
+import { FacetError } from "../errors.js";
 import type { OpenModel } from "../hub/openModel.js";
+import { familyOf } from "../models/gemma/family.js";
 import { requireTokenizer } from "../runtime/session.js";
-import { type ChatMessage, renderChat } from "../tokenizers/chatTemplate.js";
+import { type ChatMessage, chatTemplate } from "../tokenizers/chatTemplate.js";
 
 /** How a message, and perhaps the conversation before it, becomes token ids. */
 export interface ChatPrompt {
@@ -11,19 +13,29 @@ export interface ChatPrompt {
   ids(history: readonly ChatMessage[], message: string): number[];
 }
 
-/** Models that were tuned for chat have Gemma's turns; all others take single instructions. */
-export const defaultChatTemplate = (model: OpenModel): string =>
-  /instruct|-it$/.test(model.name) ? "gemma-chat" : "tutorial";
+/** Models that were tuned for chat have a chat template, or at least a name; all others take single instructions. */
+export const defaultChatTemplate = ({ name, chatTemplate }: OpenModel): string =>
+  chatTemplate !== undefined || /instruct|-it$/.test(name) ? "gemma-chat" : "tutorial";
 
-/** Throws a FacetError for an unknown template, and for a tokenizer without the markers it needs. */
-export function chatPrompt(model: OpenModel, template: string): ChatPrompt {
+/**
+ * `system` is what the model is told before the conversation.
+ * Throws a FacetError for an unknown template, for one that has no place for it, and for a tokenizer without the markers it needs. */
+export function chatPrompt(model: OpenModel, template: string, system?: string): ChatPrompt {
   const tokenizer = requireTokenizer(model);
   if (template === "gemma-chat") {
+    // A model without a template of its own has that of its family.
+    const source = model.chatTemplate ?? familyOf(model.config).chatTemplate;
+    const chat = chatTemplate(source, tokenizer);
+    const before: ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
     const ids = (history: readonly ChatMessage[], content: string) =>
-      renderChat(tokenizer, [...history, { role: "user", content }], { addGenerationPrompt: true })
-        .ids;
+      chat.encode([...before, ...history, { role: "user", content }], {
+        addGenerationPrompt: true,
+      }).ids;
     ids([], "");
     return { remembers: true, ids };
+  }
+  if (system !== undefined) {
+    throw new FacetError("--system needs a chat template: add --template gemma-chat.");
   }
   const chosen = namedTemplate(template);
   return {

@@ -1,6 +1,7 @@
 import { FacetError, unknownName } from "../errors.js";
+import { type EncodedText, encodeSegments } from "../tokenizers/segments.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-import { type EncodedText, encodeSegments, spellsMarker } from "./encode.js";
+import { spellsMarker } from "./encode.js";
 import { type LengthStatistics, lengthStatistics } from "./lengths.js";
 import { type Row, textField } from "./rows.js";
 import { render, type Targets, type Template } from "./templates.js";

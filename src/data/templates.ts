@@ -1,11 +1,8 @@
 import { FacetError, unknownName } from "../errors.js";
+import { TURN_MARKERS } from "../tokenizers/chatTemplate.js";
+import type { Segment } from "../tokenizers/segments.js";
 import { type RowFormat, rowFormat } from "./rowFormat.js";
 import type { Row } from "./rows.js";
-
-/** Text, or one control piece placed by its id; `target` says whether the model is to learn to write it. */
-export type Segment =
-  | { readonly text: string; readonly target: boolean }
-  | { readonly piece: string; readonly target: boolean };
 
 /** Which tokens count in the loss: all of them, or only those of the completion. The end token counts in both. */
 export type Targets = "all" | "completion";
@@ -25,12 +22,6 @@ export interface Template {
   /** Whether field values are stripped of white space at both ends, as Gemma's chat rendering does. */
   readonly trim: boolean;
 }
-
-/**
- * Gemma's turn markers. Written in a template they stand for their ids;
- * spelled in the data they stay text, so that data cannot forge a turn.
- */
-export const TURN_MARKERS: readonly string[] = ["<start_of_turn>", "<end_of_turn>"];
 
 const CHAT =
   "<start_of_turn>user\n{prompt}<end_of_turn>\n<start_of_turn>model\n{completion}<end_of_turn>\n";

@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { readChatTemplate } from "../checkpoints/huggingFace.js";
 import { modelFormat, readModel } from "../checkpoints/modelFiles.js";
 import { openCheckpoint } from "../formats/checkpoint.js";
 import type { TensorInfo } from "../formats/safetensors.js";
@@ -14,6 +15,7 @@ import type { DownloadHooks } from "./download.js";
 import { locateModel } from "./locate.js";
 import { facetHome } from "./places.js";
 import { presets } from "./presets.js";
+import { readStopIds } from "./stopIds.js";
 
 /** A model on this machine, open: nothing of its weights has been read but their headers. */
 export interface OpenModel {
@@ -23,6 +25,10 @@ export interface OpenModel {
   readonly weights: ReadonlyMap<string, TensorInfo>;
   /** Undefined for a folder without one; then only token ids go in and out. */
   readonly tokenizer: Tokenizer | undefined;
+  /** Jinja source of the chat template, where the model's files have one. */
+  readonly chatTemplate: string | undefined;
+  /** Ids that end a text: the tokenizer's end token, those of generation_config.json, and the end of a turn. */
+  readonly stopIds: readonly number[];
 }
 
 /** The type that a model's weights are stored in. */
@@ -77,7 +83,9 @@ function openFolder(folder: string, name: string): OpenModel {
   const weights = bindWeights(config, stored, folder);
   const model = readTokenizer(folder, config.vocabularySize);
   const tokenizer = model && tokenizerOf(model);
-  return { name, folder, config, weights, tokenizer };
+  const chatTemplate = readChatTemplate(folder);
+  const stopIds = tokenizer ? readStopIds(folder, tokenizer) : [];
+  return { name, folder, config, weights, tokenizer, chatTemplate, stopIds };
 }
 
 /** Hugging Face's cache links to its blobs; the engine maps only real files. */

@@ -10,7 +10,7 @@ import { type OpenModel, openModel, storedType } from "../hub/openModel.js";
 import { toPeft } from "../lora/peft.js";
 import { renderSummary, summarize } from "../recipes/summary.js";
 import { openSession, type Session } from "../runtime/session.js";
-import { generateIds, generateTexts, stopIds, streamText } from "../runtime/text.js";
+import { generateIds, generateTexts, streamText } from "../runtime/text.js";
 import type { Optimizer } from "../training/optimizers.js";
 import { GemmaBackbone } from "./backbone.js";
 import { type FitOptions, fitAdapter, type History } from "./fit.js";
@@ -188,10 +188,10 @@ export class GemmaCausalLM {
   }
 
   async #generateIds(rows: readonly number[][], options: GenerateOptions): Promise<number[][]> {
-    const { tokenizer, config } = this.model;
+    const { config } = this.model;
     checkIds(rows, config.vocabularySize, "generate");
     const maxLength = options.maxLength ?? Math.min(1024, config.maxPositions);
-    const stops = options.stopTokenIds ?? (tokenizer ? stopIds(tokenizer) : []);
+    const stops = options.stopTokenIds ?? this.model.stopIds;
     const results = rows.map((row) => (options.stripPrompt ? [] : [...row]));
     const { sampler } = this.#compiled;
     const settings = { ...options, maxLength, sampler, stopIds: stops };

@@ -1,6 +1,6 @@
-import { encodeSegments } from "../data/encode.js";
 import { type Example, frameExample } from "../data/examples.js";
 import { FacetError } from "../errors.js";
+import { encodeSegments } from "../tokenizers/segments.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 
 /** What Keras's preprocessor returns; arrays are row-major `[rows, sequenceLength]`. */

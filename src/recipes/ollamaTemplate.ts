@@ -1,6 +1,7 @@
-import { type Template, TURN_MARKERS } from "../data/templates.js";
+import type { Template } from "../data/templates.js";
 import { FacetError } from "../errors.js";
 import { goTemplateText } from "../formats/modelfile.js";
+import { TURN_MARKERS } from "../tokenizers/chatTemplate.js";
 
 /** A training template as Ollama's Modelfile has it. */
 export interface OllamaTemplate {

@@ -2,7 +2,6 @@ import { FacetError } from "../errors.js";
 import { generateTokens } from "../generation/generate.js";
 import { greedy, type Sampler } from "../generation/samplers.js";
 import { streamDecoder } from "../tokenizers/streamDecoder.js";
-import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import type { Session } from "./session.js";
 import { requireTokenizer } from "./session.js";
 
@@ -11,7 +10,7 @@ export interface TextOptions {
   readonly maxLength: number;
   readonly sampler?: Sampler;
   readonly seed?: number;
-  /** Ids that end the text; default: `<eos>` and `<end_of_turn>`. Empty: it goes on to maxLength. */
+  /** Ids that end the text; default: the model's (`OpenModel.stopIds`). Empty: it goes on to maxLength. */
   readonly stopIds?: readonly number[] | undefined;
 }
 
@@ -25,12 +24,6 @@ export interface GeneratedText {
   readonly finish: "stop" | "length";
 }
 
-/** Ids at which generated text ends: the end token and, where the vocabulary has it, the end of a turn. */
-export function stopIds(tokenizer: Tokenizer): number[] {
-  const endOfTurn = tokenizer.pieceToId("<end_of_turn>");
-  return endOfTurn === undefined ? [tokenizer.eosId] : [tokenizer.eosId, endOfTurn];
-}
-
 /** Continues every prompt, all in one batch. */
 export async function generateTexts(
   session: Session,
@@ -38,7 +31,7 @@ export async function generateTexts(
   options: TextOptions,
 ): Promise<GeneratedText[]> {
   const tokenizer = requireTokenizer(session.model);
-  const stops = options.stopIds ?? stopIds(tokenizer);
+  const stops = options.stopIds ?? session.model.stopIds;
   const rows = prompts.map((prompt) => [tokenizer.bosId, ...tokenizer.encode(prompt)]);
   const added: number[][] = rows.map(() => []);
   for await (const ids of generateIds(session, rows, { ...options, stopIds: stops })) {
@@ -66,7 +59,7 @@ export async function* streamText(
   options: TextOptions,
 ): AsyncGenerator<string> {
   const tokenizer = requireTokenizer(session.model);
-  const stops = options.stopIds ?? stopIds(tokenizer);
+  const stops = options.stopIds ?? session.model.stopIds;
   const decoder = streamDecoder(tokenizer);
   for await (const [id] of generateIds(session, [promptIds], { ...options, stopIds: stops })) {
     if (id === undefined || stops.includes(id)) break;

@@ -1,104 +1,153 @@
 import { FacetError, unknownName } from "../errors.js";
+import { type JinjaTemplate, jinjaTemplate } from "./jinja.js";
+import { trimEnd, trimStart } from "./pythonStrip.js";
+import { type EncodedText, encodeSegments, type Segment } from "./segments.js";
 import type { Tokenizer } from "./tokenizer.js";
+import { isMarker } from "./userPieces.js";
 
-/** One turn of a conversation; `assistant` is another name for `model`. */
+/** One turn of a conversation; `model` is another name for `assistant`. */
 export interface ChatMessage {
   readonly role: "user" | "model" | "assistant" | "system";
   readonly content: string;
 }
 
-/** `isTarget[i]` says whether a model learns to produce `ids[i]`. */
-export interface RenderedChat {
-  readonly ids: number[];
-  readonly isTarget: boolean[];
-}
+/**
+ * Gemma's turn markers. Written in a template they stand for their ids;
+ * spelled in the data they stay text, so that data cannot forge a turn.
+ */
+export const TURN_MARKERS: readonly string[] = ["<start_of_turn>", "<end_of_turn>"];
 
 const ROLES = ["user", "model", "assistant", "system"];
-const MODEL = "model";
+const isModel = ({ role }: ChatMessage) => role === "model" || role === "assistant";
+
+/** How a model reads conversations. */
+export interface ChatTemplate {
+  /**
+   * The segments of a conversation; with `addGenerationPrompt` the model is to speak next. Control pieces are placed by
+   * id where the template writes them, and a content that spells one stays text. Targets are what the model said, and
+   * what the template puts after it up to the next turn: `<end_of_turn>` and a newline.
+   * Throws a FacetError for no messages, an unknown role, and what the template refuses, such as two turns of the user.
+   */
+  segments(messages: readonly ChatMessage[], options: ChatOptions): Segment[];
+  /** The same as ids. */
+  encode(messages: readonly ChatMessage[], options: ChatOptions): EncodedText;
+}
+
+export interface ChatOptions {
+  readonly addGenerationPrompt: boolean;
+}
 
 /**
- * A conversation as Gemma 1 and 2 read it:
- * `<bos>`, then for each message `<start_of_turn>{user|model}\n{content, trimmed}<end_of_turn>\n`, then with
- * `addGenerationPrompt` `<start_of_turn>model\n`. Markers are placed by id, and a content that spells one stays text.
- * Targets are the content, `<end_of_turn>` and newline of the model's turns.
- * Throws a FacetError for no messages, a system message, roles that do not alternate from `user` on, and a
- * tokenizer without turn markers.
+ * The chat template of a Jinja source, such as `chat_template` of tokenizer_config.json, for a tokenizer. Contents are
+ * not given to the template: it places marks, which are replaced after rendering, trimmed where the template trims. So
+ * a content can neither forge control pieces nor run as a template.
  */
-export function renderChat(
+export function chatTemplate(source: string, tokenizer: Tokenizer): ChatTemplate {
+  for (const marker of TURN_MARKERS) {
+    if (source.includes(marker) && tokenizer.pieceToId(marker) === undefined) {
+      throw new FacetError(
+        `The tokenizer has no piece ${marker}, which the chat template needs. Use a template without turns, such as tutorial.`,
+      );
+    }
+  }
+  const template = jinjaTemplate(source, "The chat template");
+  const segments: ChatTemplate["segments"] = (messages, { addGenerationPrompt }) => {
+    requireRoles(messages);
+    const text = renderMarks(template, tokenizer, messages, addGenerationPrompt);
+    return spans(
+      text,
+      (count, prompt) => renderMarks(template, tokenizer, messages.slice(0, count), prompt),
+      messages,
+    ).flatMap(({ text: piece, target }) => fill(piece, target, messages, tokenizer));
+  };
+  return {
+    segments,
+    encode: (messages, options) => encodeSegments(segments(messages, options), tokenizer),
+  };
+}
+
+function requireRoles(messages: readonly ChatMessage[]): void {
+  if (messages.length === 0) throw new FacetError("A chat needs at least one message.");
+  for (const { role } of messages)
+    if (!ROLES.includes(role)) throw unknownName("role", role, ROLES);
+}
+
+/** Em spaces, which a template that trims takes away, around private characters and the message's number. */
+const mark = (index: number) => `\u2003\uE000${index}\uE001\u2003`;
+const marks = /(\u2003?)\uE000(\d+)\uE001(\u2003?)/g;
+
+function renderMarks(
+  template: JinjaTemplate,
   tokenizer: Tokenizer,
   messages: readonly ChatMessage[],
-  options: { readonly addGenerationPrompt: boolean },
-): RenderedChat {
-  const startOfTurn = markerId(tokenizer, "<start_of_turn>");
-  const endOfTurn = markerId(tokenizer, "<end_of_turn>");
-  const ids: number[] = [];
-  const isTarget: boolean[] = [];
-  const append = (more: readonly number[], target: boolean) => {
-    for (const id of more) {
-      ids.push(id);
-      isTarget.push(target);
+  addGenerationPrompt: boolean,
+): string {
+  return template({
+    messages: messages.map((message, index) => ({
+      role: isModel(message) ? "assistant" : message.role,
+      content: mark(index),
+    })),
+    add_generation_prompt: addGenerationPrompt,
+    bos_token: tokenizer.idToPiece(tokenizer.bosId),
+    eos_token: tokenizer.idToPiece(tokenizer.eosId),
+  });
+}
+
+/**
+ * The rendered text in pieces, those that the model said apart. Such a piece is what a message of the model adds to the
+ * conversation so far with its generation prompt: exactly what the model would be asked for.
+ */
+function spans(
+  text: string,
+  conversation: (count: number, addGenerationPrompt: boolean) => string,
+  messages: readonly ChatMessage[],
+): { text: string; target: boolean }[] {
+  const pieces: { text: string; target: boolean }[] = [];
+  let done = 0;
+  messages.forEach((message, index) => {
+    if (!isModel(message)) return;
+    const asked = conversation(index, true);
+    const answered = conversation(index + 1, false);
+    if (!answered.startsWith(asked) || !text.startsWith(answered)) {
+      throw new FacetError(
+        `The chat template changes earlier turns when the model has answered (message ${index + 1}), so what the model said cannot be told from the rest.`,
+      );
     }
-  };
-  // Encoded apart from its content, as one piece never holds a newline and the letter after it in Gemma's vocabulary;
-  // so the targets begin exactly with the content.
-  const header = (role: string) => [startOfTurn, ...tokenizer.encodeOrdinary(`${role}\n`)];
-
-  if (messages.length === 0) throw new FacetError("A chat needs at least one message.");
-  append([tokenizer.bosId], false);
-  for (const [index, message] of messages.entries()) {
-    const role = turnRole(message, index);
-    append(header(role), false);
-    append(
-      [
-        ...tokenizer.encodeOrdinary(trim(message.content)),
-        endOfTurn,
-        ...tokenizer.encodeOrdinary("\n"),
-      ],
-      role === MODEL,
-    );
-  }
-  if (options.addGenerationPrompt) append(header(MODEL), false);
-  return { ids, isTarget };
+    pieces.push({ text: text.slice(done, asked.length), target: false });
+    pieces.push({ text: answered.slice(asked.length), target: true });
+    done = answered.length;
+  });
+  pieces.push({ text: text.slice(done), target: false });
+  return pieces;
 }
 
-function turnRole({ role }: ChatMessage, index: number): "user" | "model" {
-  const where = `Message ${index + 1} of the chat`;
-  if (!ROLES.includes(role)) throw unknownName("role", role, ROLES);
-  if (role === "system") {
-    throw new FacetError(
-      `${where} has the role "system", which Gemma 1 and 2 do not have. Put its text at the beginning of the first user message.`,
-    );
+/** A piece of rendered text as segments: contents for marks, and control pieces where the template spells them. */
+function fill(
+  text: string,
+  target: boolean,
+  messages: readonly ChatMessage[],
+  tokenizer: Tokenizer,
+): Segment[] {
+  const segments: Segment[] = [];
+  let done = 0;
+  for (const match of text.matchAll(marks)) {
+    segments.push(...controlPieces(text.slice(done, match.index), target, tokenizer));
+    const [found, left, index, right] = match;
+    const { content } = messages[Number(index)]!;
+    const begun = left === "" ? trimStart(content) : content;
+    segments.push({ text: right === "" ? trimEnd(begun) : begun, target });
+    done = match.index + found.length;
   }
-  const expected = index % 2 === 0 ? "user" : MODEL;
-  const actual = role === "user" ? "user" : MODEL;
-  if (actual !== expected) {
-    throw new FacetError(
-      `${where} has the role "${role}" where "${expected}" is due: roles alternate user, model, user, model, beginning with user.`,
-    );
-  }
-  return actual;
+  segments.push(...controlPieces(text.slice(done), target, tokenizer));
+  return segments.filter((segment) => !("text" in segment && segment.text === ""));
 }
 
-function markerId(tokenizer: Tokenizer, piece: string): number {
-  const id = tokenizer.pieceToId(piece);
-  if (id === undefined) {
-    throw new FacetError(
-      `The tokenizer has no piece ${piece}, so it cannot render a chat. Use a template without turns, such as tutorial.`,
+function controlPieces(text: string, target: boolean, tokenizer: Tokenizer): Segment[] {
+  return text
+    .split(/(<[^<>]+>|\[[^[\]]+\])/)
+    .map((part) =>
+      isMarker(part) && tokenizer.pieceToId(part) !== undefined
+        ? { piece: part, target }
+        : { text: part, target },
     );
-  }
-  return id;
-}
-
-// The template's `trim` is Python's str.strip: unlike JavaScript's it takes U+001C–U+001F and U+0085, and leaves U+FEFF.
-function trim(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isPythonSpace(text[start]!)) start += 1;
-  while (end > start && isPythonSpace(text[end - 1]!)) end -= 1;
-  return text.slice(start, end);
-}
-
-function isPythonSpace(unit: string): boolean {
-  if (unit === "\uFEFF") return false;
-  return unit.trim() === "" || unit === "\u0085" || (unit >= "\u001C" && unit <= "\u001F");
 }

@@ -1,8 +1,12 @@
+import { cpSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { loadSentencePiece } from "../../src/tokenizers/sentencePiece.js";
 import { fixture } from "../support/modelFolder.js";
 import { runFacet, workFolder } from "./facet.js";
 
 const folder = workFolder();
+const tokenizer = loadSentencePiece(fixture("tok512/tokenizer.model"));
 const chat = (input: string, ...args: string[]) =>
   runFacet(["chat", "--model", "tiny", "--max-tokens", "8", ...args], folder, input);
 const contents = (stdout: string) =>
@@ -76,6 +80,36 @@ describe.concurrent("facet chat", () => {
     expect(code).toBe(0);
     expect(stderr).toMatch(/error: The conversation has \d+ tokens; tiny takes 256\. Type \/reset/);
     expect(contents(stdout)[0]).toBe("Two?");
+  });
+
+  it("follows the chat template of the model's files, and its stop tokens", async () => {
+    cpSync(join(folder, "tiny"), join(folder, "own"), { recursive: true });
+    const template =
+      "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+    writeFileSync(join(folder, "own", "chat_template.jinja"), template);
+    const own = (input: string, ...args: string[]) =>
+      runFacet(["chat", "--model", "own", "--max-tokens", "8", "--json", ...args], folder, input);
+    const prompt = "system: Be brief.\nuser: One?\n";
+    const generated = await runFacet(
+      ["generate", "--model", "tiny", "--max-length", "256", "--prompt", prompt, "--json"],
+      folder,
+    );
+    const { stdout } = await own("One?\n", "--system", "Be brief.");
+    const answer = contents(stdout)[1]!;
+    expect(answer.length).toBeGreaterThan(0);
+    expect(JSON.parse(generated.stdout).completion.startsWith(answer)).toBe(true);
+
+    const first = tokenizer.encode(answer)[0]!;
+    const stops = JSON.stringify({ eos_token_id: [1, first] });
+    writeFileSync(join(folder, "own", "generation_config.json"), stops);
+    expect(contents((await own("One?\n", "--system", "Be brief.")).stdout)[1]).toBe("");
+  });
+
+  it("says where a system's text has no place", async () => {
+    const tutorial = await chat("One?\n", "--system", "Be brief.");
+    expect(tutorial.stderr).toContain("--system needs a chat template");
+    const gemma1 = await chat("One?\n", "--system", "Be brief.", "--template", "gemma-chat");
+    expect(gemma1.stderr).toContain('Gemma 1 and 2 have no role "system"');
   });
 
   it("refuses an unknown template", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { encodeSegments, promptIds, spellsMarker } from "../../src/data/encode.js";
+import { promptIds, spellsMarker } from "../../src/data/encode.js";
 import { chooseTemplate, parseTemplate, render } from "../../src/data/templates.js";
+import { encodeSegments } from "../../src/tokenizers/segments.js";
 import type { Tokenizer } from "../../src/tokenizers/tokenizer.js";
 import { byteTokenizer, plainBytes } from "./byteTokenizer.js";
 import { rowOf } from "./rowOf.js";

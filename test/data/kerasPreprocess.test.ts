@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { makeBatch } from "../../src/data/batches.js";
-import { encodeSegments } from "../../src/data/encode.js";
 import { frameExample } from "../../src/data/examples.js";
+import { encodeSegments } from "../../src/tokenizers/segments.js";
 import { loadSentencePiece } from "../../src/tokenizers/sentencePiece.js";
 
 interface Case {

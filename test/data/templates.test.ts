@@ -1,11 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  chooseTemplate,
-  parseTemplate,
-  promptOf,
-  render,
-  type Segment,
-} from "../../src/data/templates.js";
+import { chooseTemplate, parseTemplate, promptOf, render } from "../../src/data/templates.js";
+import type { Segment } from "../../src/tokenizers/segments.js";
 import { rowOf } from "./rowOf.js";
 
 const dolly = { instruction: "Why?", response: "Because.", context: "", category: "open_qa" };

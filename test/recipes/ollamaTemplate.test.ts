@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { namedTemplate, promptOf, render, type Segment } from "../../src/data/templates.js";
+import { namedTemplate, promptOf, render } from "../../src/data/templates.js";
 import { ollamaTemplate } from "../../src/recipes/ollamaTemplate.js";
+import type { Segment } from "../../src/tokenizers/segments.js";
 import { executeGoTemplate } from "../support/ollamaReader.js";
 
 const text = (segments: readonly Segment[]) =>

@@ -1,3 +1,5 @@
+import { systemInFirstTurn, withoutSystem } from "./chatTemplates.js";
+
 /** What one generation of Gemma has that another has not, as data. Sizes and constants are in GemmaConfig. */
 export interface GemmaFamily {
   /** The class that `architectures` of config.json names. */
@@ -13,6 +15,8 @@ export interface GemmaFamily {
   };
   /** What a checkpoint calls a block's norms of each query and key head, if it has them. */
   readonly headNorms?: { readonly query: string; readonly key: string };
+  /** Jinja source of the instruction-tuned models' chat template. */
+  readonly chatTemplate: string;
   /** Every how many layers one sees the whole sequence, where config.json does not list them. */
   readonly globalEvery: number;
 }
@@ -31,12 +35,14 @@ export const families = {
     kerasClass: "Gemma",
     // In Gemma 1 the norm of the second name stands before the feed-forward layer.
     norms: { preAttention: "input_layernorm", preFeedForward: "post_attention_layernorm" },
+    chatTemplate: withoutSystem,
     globalEvery: 1,
   },
   gemma2: {
     architecture: "Gemma2ForCausalLM",
     kerasClass: "Gemma",
     norms: sandwichNorms,
+    chatTemplate: withoutSystem,
     globalEvery: 2,
   },
   gemma3_text: {
@@ -44,6 +50,7 @@ export const families = {
     kerasClass: "Gemma3",
     norms: sandwichNorms,
     headNorms: { query: "self_attn.q_norm", key: "self_attn.k_norm" },
+    chatTemplate: systemInFirstTurn,
     globalEvery: 6,
   },
 } as const satisfies Record<string, GemmaFamily>;

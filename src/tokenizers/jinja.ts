@@ -1,0 +1,38 @@
+import { createContext, Script } from "node:vm";
+import { Template } from "@huggingface/jinja";
+import { FacetError } from "../errors.js";
+
+/** Longest that a template may take, in milliseconds. Chat templates take far less than one. */
+const TIME_LIMIT = 2000;
+
+/** A Jinja template, parsed: its text with these values. Throws a FacetError for what the template refuses (`raise_exception`). */
+export type JinjaTemplate = (values: Readonly<Record<string, unknown>>) => string;
+
+/**
+ * Parses a Jinja template as Transformers does (blocks take the newline after them). Templates come with the files of
+ * strangers, so one that loops for longer than two seconds is stopped. `where` begins the messages of errors.
+ */
+export function jinjaTemplate(source: string, where: string): JinjaTemplate {
+  const template = limited(() => new Template(source), where);
+  return (values) => limited(() => template.render({ ...values }), where);
+}
+
+// The limit holds for everything that a script calls, in whatever context it was made.
+const context = createContext({ run: undefined as unknown });
+const script = new Script("run()");
+
+function limited<T>(run: () => T, where: string): T {
+  try {
+    context.run = run;
+    return script.runInContext(context, { timeout: TIME_LIMIT }) as T;
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    const reason =
+      code === "ERR_SCRIPT_EXECUTION_TIMEOUT"
+        ? `it took more than ${TIME_LIMIT / 1000} seconds`
+        : message;
+    throw new FacetError(`${where}: ${reason}`);
+  } finally {
+    context.run = undefined;
+  }
+}
