@@ -1,5 +1,5 @@
 import { createContext, Script } from "node:vm";
-import { Template } from "@huggingface/jinja";
+import { Environment, Interpreter, Template } from "@huggingface/jinja";
 import { FacetError } from "../errors.js";
 
 /** Longest that a template may take, in milliseconds. Chat templates take far less than one. */
@@ -13,8 +13,37 @@ export type JinjaTemplate = (values: Readonly<Record<string, unknown>>) => strin
  * strangers, so one that loops for longer than two seconds is stopped. `where` begins the messages of errors.
  */
 export function jinjaTemplate(source: string, where: string): JinjaTemplate {
-  const template = limited(() => new Template(source), where);
-  return (values) => limited(() => template.render({ ...values }), where);
+  const { parsed } = limited(() => new Template(source), where);
+  return (values) =>
+    limited(() => {
+      const environment = new Environment();
+      for (const [name, value] of Object.entries({ ...globals, ...values })) {
+        environment.set(name, value);
+      }
+      return (new Interpreter(environment).run(parsed) as { value: string }).value;
+    }, where);
+}
+
+/** No conversation has as many turns. */
+const LONGEST_RANGE = 100_000;
+
+/** What Transformers gives every template. The library's own `range` makes a list of any length: V8 ends the process for some. */
+const globals = {
+  ...{ true: true, false: false, none: null, True: true, False: false, None: null },
+  range,
+  raise_exception(reason: string): never {
+    throw new Error(reason);
+  },
+};
+
+/** Python's. */
+function range(first: number, second?: number, step = 1): number[] {
+  const [start, stop] = second === undefined ? [0, first] : [first, second];
+  const length = Math.max(0, Math.ceil((stop - start) / step));
+  if (!(step !== 0 && length <= LONGEST_RANGE)) {
+    throw new Error(`range(${start}, ${stop}, ${step}) is too long`);
+  }
+  return Array.from({ length }, (_, i) => start + i * step);
 }
 
 // The limit holds for everything that a script calls, in whatever context it was made.

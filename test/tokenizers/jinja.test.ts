@@ -23,6 +23,16 @@ describe("jinjaTemplate", () => {
     expect(() => jinjaTemplate(source, "The template x")({})).toThrow(/^The template x: /);
   });
 
+  test("counts as Python does, but not without end", () => {
+    const all = "{{ range(3) | join }} {{ range(2, 8, 3) | join }} {{ range(3, 0, -1) | join }}";
+    expect(jinjaTemplate(`${all} {{ range(0) | length }}`, "t")({})).toBe("012 25 321 0");
+    // V8 ends the process when a list gets so long.
+    const source = "{% for i in range(4000000000) %}{% endfor %}";
+    expect(() => jinjaTemplate(source, "The template x")({})).toThrow(FacetError);
+    expect(() => jinjaTemplate(source, "The template x")({})).toThrow(/range.* is too long/);
+    expect(() => jinjaTemplate("{{ range(1, 2, 0) }}", "t")({})).toThrow(/too long/);
+  });
+
   test("stops a template that would run for hours", () => {
     const loop = "{% for i in range(100000) %}";
     const source = `${loop.repeat(4)}x${"{% endfor %}".repeat(4)}`;
