@@ -67,18 +67,23 @@ export function appendJsonLine(path: string, value: unknown): void {
   }
 }
 
-/** The values of a JSON Lines file that this run wrote; none when there is no file. Throws a FacetError for a damaged one. */
-export function readJsonLines(path: string): object[] {
+/** A report of a run: its step, and other numbers. */
+interface Metrics {
+  readonly step: number;
+}
+
+/** The lines of a run's metrics.jsonl; none when there is no file. Throws a FacetError for a damaged one. */
+export function readJsonLines(path: string): Metrics[] {
   if (!existsSync(path)) return [];
   return readText(path)
     .split("\n")
     .flatMap((line, i) => (line === "" ? [] : [parseLine(line, `${path}, line ${i + 1}`)]));
 }
 
-function parseLine(line: string, where: string): object {
-  const value = parseStrictJson(line, where);
-  if (typeof value === "object" && value !== null) return value;
-  throw new FacetError(`${where}: not a JSON object. The file is damaged.`);
+function parseLine(line: string, where: string): Metrics {
+  const value = parseStrictJson(line, where) as Partial<Metrics> | null;
+  if (typeof value?.step === "number") return value as Metrics;
+  throw new FacetError(`${where}: not the report of a step. The file is damaged.`);
 }
 
 /** Drops the lines of steps after `step`, which a resumed run will write again. */
@@ -88,7 +93,7 @@ export function forgetLaterSteps(path: string, step: number): void {
   const kept = lines.filter((line, i) => {
     // A killed writer may leave half a line at the end.
     if (!line.endsWith("}")) return false;
-    return (parseLine(line, `${path}, line ${i + 1}`) as { step: number }).step <= step;
+    return parseLine(line, `${path}, line ${i + 1}`).step <= step;
   });
   writeFileAtomic(path, kept.map((line) => `${line}\n`).join(""));
 }

@@ -32,7 +32,7 @@ describe("metrics.jsonl", () => {
     expect(readJsonLines(path)).toEqual([{ step: 1 }, { step: 2 }]);
   });
 
-  test.each(['{"step":}', "null", '{"step":1,"step":2}', '"{}"', "\uFFFD}"])(
+  test.each(['{"step":[[1]]}', '{"step":}', "null", '{"step":1,"step":2}', '"{}"', "\uFFFD}"])(
     "with the line %s is refused by its number",
     (line) => {
       const path = metrics(`{"step":1}\n${line}\n`);
