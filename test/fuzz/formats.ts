@@ -1,5 +1,6 @@
 import type { FuzzedFormat } from "./format.js";
 import { mlx, peft } from "./formats/adapters.js";
+import { chatTemplate } from "./formats/chatTemplate.js";
 import { gguf, ggufAdapter, ggufModel } from "./formats/gguf.js";
 import { config, huggingFace, tokenizerJson, tokenizerModel } from "./formats/huggingFace.js";
 import { hdf5, kerasAdapter, kerasPreset } from "./formats/keras.js";
@@ -12,5 +13,5 @@ import { safetensors, safetensorsShards } from "./formats/safetensors.js";
 export const formats: readonly FuzzedFormat[] = [
   ...[safetensors, safetensorsShards, config, tokenizerModel, tokenizerJson, huggingFace],
   ...[gguf, ggufModel, ggufAdapter, hdf5, kerasAdapter, kerasPreset, peft, mlx],
-  ...[runCheckpoint, runMetrics, jsonLines, modelfile],
+  ...[runCheckpoint, runMetrics, jsonLines, modelfile, chatTemplate],
 ];
