@@ -1,6 +1,7 @@
+import { dataRows } from "../../src/data/dataFiles.js";
 import { prepareExamples } from "../../src/data/examples.js";
 import { filterRows } from "../../src/data/filters.js";
-import { readRows } from "../../src/data/rows.js";
+import type { Row } from "../../src/data/rows.js";
 import { chooseTemplate } from "../../src/data/templates.js";
 import { onnxEngine } from "../../src/engines/onnx/engine.js";
 import { openModel } from "../../src/hub/openModel.js";
@@ -52,7 +53,9 @@ export async function openDolly(options: DollyOptions): Promise<() => Promise<Do
   const model = await openModel(options.model);
   const tokenizer = requireTokenizer(model);
   const { padId } = tokenizer;
-  const rows = filterRows(readRows(options.data), ["no-context"]);
+  const all: Row[] = [];
+  for await (const row of dataRows([options.data])) all.push(row);
+  const rows = filterRows(all, ["no-context"]);
   const template = chooseTemplate("tutorial", rows);
   const prepare = (from: number, count: number) => {
     const part = rows.slice(from, from + count);

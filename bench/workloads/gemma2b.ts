@@ -1,8 +1,9 @@
 import { makeBatch } from "../../src/data/batches.js";
+import { dataRows } from "../../src/data/dataFiles.js";
 import { promptIds } from "../../src/data/encode.js";
 import { prepareExamples } from "../../src/data/examples.js";
 import { filterRows } from "../../src/data/filters.js";
-import { readRows } from "../../src/data/rows.js";
+import type { Row } from "../../src/data/rows.js";
 import { chooseTemplate } from "../../src/data/templates.js";
 import { onnxEngine } from "../../src/engines/onnx/engine.js";
 import { generateTokens } from "../../src/generation/generate.js";
@@ -45,7 +46,9 @@ export interface Gemma2bSample extends TrainingSample {
 export async function openGemma2b(options: Gemma2bOptions): Promise<() => Promise<Gemma2bSample>> {
   const model = await openModel(options.folder);
   const tokenizer = requireTokenizer(model);
-  const rows = filterRows(readRows(options.data), ["no-context"]).slice(0, 1000);
+  const all: Row[] = [];
+  for await (const row of dataRows([options.data])) all.push(row);
+  const rows = filterRows(all, ["no-context"]).slice(0, 1000);
   const template = chooseTemplate("tutorial", rows);
   const { examples } = prepareExamples(rows, { template, tokenizer, sequenceLength });
   const distance = ({ ids, truncated }: (typeof examples)[number]) =>

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { z } from "zod";
 import { loadDataset } from "../data/dataset.js";
-import { locateDataFile } from "../hub/locateData.js";
+import { locateData } from "../hub/locateData.js";
+import { spillPlace } from "../hub/places.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { evaluate } from "../training/evaluate.js";
@@ -17,7 +18,7 @@ import { openModelSession, sessionSchema } from "./session.js";
 const { data, filter, template, limit, targets, overlong, batchSize } = finetuneSchema.shape;
 const schema = z.strictObject({
   ...sessionSchema.shape,
-  data: data.describe("JSON Lines file to measure on, or what to download"),
+  data: data.describe("data to measure on: file, folder, or what to download"),
   filter,
   template,
   limit,
@@ -47,14 +48,15 @@ export const evaluateCommand = (): Command =>
       ],
     },
     async ({ data, filter, template, limit, targets, overlong, batchSize, ...options }, json) => {
-      const path = await withDownloads((hooks) => locateDataFile(data, hooks));
+      const paths = await withDownloads((hooks) => locateData(data, hooks));
       const session = await openModelSession(options);
       try {
         const tokenizer = requireTokenizer(session.model);
         const longest = session.model.config.maxPositions;
         const sequenceLength = options.sequenceLength ?? Math.min(512, longest);
         const dataset = await loadDataset({
-          path,
+          paths,
+          spill: spillPlace(),
           tokenizer,
           sequenceLength,
           filters: filter,

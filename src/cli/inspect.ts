@@ -1,15 +1,14 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import { type Prepared, prepareExamples } from "../data/examples.js";
-import { filterRows } from "../data/filters.js";
+import { loadDataset } from "../data/dataset.js";
+import type { Prepared } from "../data/examples.js";
 import { inspectPrepared, type ShownToken, shownTokens } from "../data/inspect.js";
 import type { LengthBucket } from "../data/lengths.js";
-import { type Row, readRows } from "../data/rows.js";
-import { chooseTemplate } from "../data/templates.js";
 import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
-import { locateDataFile } from "../hub/locateData.js";
+import { locateData } from "../hub/locateData.js";
 import { openModel } from "../hub/openModel.js";
+import { spillPlace } from "../hub/places.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
@@ -25,7 +24,7 @@ const { model, data, filter, template, limit, targets, overlong, sequenceLength 
 const schema = z.strictObject({
   model: model.optional().describe("model whose tokenizer is to be used"),
   tokenizer: z.string().optional().describe("tokenizer.model file, instead of --model"),
-  data: data.describe("JSON Lines file to look at, or what to download"),
+  data: data.describe("data to look at: file, folder, or what to download"),
   filter,
   template,
   limit,
@@ -52,27 +51,35 @@ export const inspectCommand = (): Command =>
       ],
     },
     async (options, json) => {
-      const { tokenizer, path } = await withDownloads(async (hooks) => ({
+      const { tokenizer, paths } = await withDownloads(async (hooks) => ({
         tokenizer: await openTokenizer(options, hooks),
-        path: await locateDataFile(options.data, hooks),
+        paths: await locateData(options.data, hooks),
       }));
-      const all = readRows(path);
-      const passing = filterRows(all, options.filter);
-      const rows = passing.slice(0, options.limit);
-      const chosen = chooseTemplate(options.template, rows);
-      const prepared = prepareExamples(rows, { ...options, template: chosen, tokenizer });
-      const row = shownRow(prepared, rows, all, options.row);
-      const inspection = inspectPrepared(prepared, options.sequenceLength);
-      const seen = {
+      const { limit, template, filter: filters } = options;
+      const seen = { total: 0, filteredOut: 0, unused: new Set<number>() };
+      const dataset = await loadDataset({
+        ...{ paths, tokenizer, filters, targets: options.targets, overlong: options.overlong },
+        ...{ sequenceLength: options.sequenceLength, spill: spillPlace() },
+        ...(limit !== undefined && { limit }),
+        ...(template !== undefined && { template }),
+        onRow: (row, { passes, used }) => {
+          seen.total += 1;
+          if (!passes) seen.filteredOut += 1;
+          if (!used) seen.unused.add(row.line);
+        },
+      });
+      const row = shownRow(dataset.train, seen.unused, options.row);
+      const inspection = inspectPrepared(dataset.train, options.sequenceLength);
+      const shown = {
         inspection,
         path: options.data,
-        template: chosen.name,
-        total: all.length,
-        filteredOut: all.length - passing.length,
+        template: dataset.template.name,
+        total: seen.total,
+        filteredOut: seen.filteredOut,
         row: { ...row, tokens: shownTokens(row, tokenizer) },
       };
-      if (json) printJson(toJson(seen));
-      else printInspection(seen);
+      if (json) printJson(toJson(shown));
+      else printInspection(shown);
     },
   );
 
@@ -104,17 +111,15 @@ async function openTokenizer(
 /** The example at a line. Throws a FacetError that says why there is none. */
 function shownRow(
   { examples, report }: Prepared,
-  used: readonly Row[],
-  all: readonly Row[],
+  unused: ReadonlySet<number>,
   line: number | undefined,
 ) {
-  if (line === undefined) return examples[0]!;
-  const found = examples.find((example) => example.line === line);
-  if (found !== undefined) return found;
-  const reason = Object.entries(report.dropped).find(([, lines]) => lines.includes(line))?.[0];
+  for (const example of examples) {
+    if (line === undefined || example.line === line) return example;
+  }
+  const reason = Object.entries(report.dropped).find(([, lines]) => lines.includes(line!))?.[0];
   if (reason !== undefined) throw new FacetError(`The row at line ${line} was dropped: ${reason}.`);
-  const has = (rows: readonly Row[]) => rows.some((row) => row.line === line);
-  if (has(all) && !has(used)) {
+  if (line !== undefined && unused.has(line)) {
     throw new FacetError(`The row at line ${line} is not used: --filter or --limit leaves it out.`);
   }
   throw new FacetError(

@@ -1,5 +1,5 @@
 import { FacetError } from "../errors.js";
-import type { Example } from "./examples.js";
+import type { Examples } from "./exampleStore.js";
 
 /** A training batch; the arrays are row-major [size, length]. */
 export interface Batch {
@@ -24,15 +24,11 @@ export interface Batch {
  * as KerasHub's preprocessor does with T its sequence length.
  * Throws a FacetError for no indices, or one that names no example.
  */
-export function makeBatch(
-  examples: readonly Example[],
-  indices: Iterable<number>,
-  padId: number,
-): Batch {
+export function makeBatch(examples: Examples, indices: Iterable<number>, padId: number): Batch {
   const rows = [...indices];
   if (rows.length === 0) throw new FacetError("A batch needs at least one example.");
   const chosen = rows.map((index) => {
-    const example = examples[index];
+    const example = examples.at(index);
     if (example === undefined) {
       throw new FacetError(`There is no example ${index}; there are ${examples.length}.`);
     }

@@ -1,18 +1,21 @@
+import { createHash } from "node:crypto";
 import { FacetError } from "../errors.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
+import { dataFiles, dataRows } from "./dataFiles.js";
 import { fileDigest } from "./digest.js";
-import { type Overlong, type Prepared, prepareExamples } from "./examples.js";
-import { filterRows } from "./filters.js";
-import { type Row, readRows } from "./rows.js";
-import { splitRows } from "./split.js";
+import { exampleStore, type Spill } from "./exampleStore.js";
+import { examplePreparer, type Overlong, type Prepared, type PrepareOptions } from "./examples.js";
+import { allFilteredOut, rowFilter } from "./filters.js";
+import type { Row } from "./rows.js";
+import { isForValidation, requireBothSides } from "./split.js";
 import { chooseTemplate, type Targets, type Template } from "./templates.js";
 
 export interface DatasetOptions {
-  /** A JSON Lines file. */
-  readonly path: string;
+  /** Data files, and folders of such (see `dataRows`), in order. */
+  readonly paths: readonly string[];
   readonly tokenizer: Tokenizer;
   readonly sequenceLength: number;
-  /** Names of filters; see `filterRows`. */
+  /** Names of filters; see `rowFilter`. */
   readonly filters?: readonly string[];
   /** Use only the first rows that pass the filters. */
   readonly limit?: number;
@@ -22,43 +25,111 @@ export interface DatasetOptions {
   readonly overlong?: Overlong;
   /** Share of the rows kept for validation, in [0, 1); default 0. */
   readonly validationSplit?: number;
+  /** Where examples go that are too many for memory. */
+  readonly spill: Spill;
+  /** Told of every row of the files, also of those that the filters or the limit leave out. */
+  readonly onRow?: (row: Row, fate: { readonly passes: boolean; readonly used: boolean }) => void;
 }
 
 export interface Dataset {
+  /** What was read, for messages. */
   readonly path: string;
-  /** Of the whole file, in hexadecimal. */
+  /** Of one file all its bytes, of several their digests in order; in hexadecimal. */
   readonly sha256: string;
   readonly template: Template;
-  /** The rows used (filtered and limited), before the split. */
-  readonly rows: readonly Row[];
   readonly train: Prepared;
   /** Undefined without a validation split. */
   readonly validation: Prepared | undefined;
 }
 
-/** Reads a data file, filters, limits, splits and encodes it, in this order. Throws the FacetErrors of those steps. */
+/** So many rows are looked at to choose a template; they are in memory together. */
+const LOOK_AHEAD = 1000;
+
+/**
+ * Reads data files as a stream: filters, limits, splits and encodes row by row. Memory holds what rows become, not their
+ * text. Throws the FacetErrors of those steps.
+ */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
-  const { path, tokenizer, sequenceLength, limit, targets, overlong } = options;
+  const { tokenizer, sequenceLength, limit, targets, overlong, validationSplit = 0 } = options;
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
     throw new FacetError(`The limit of rows must be a whole number from 1; it is ${limit}.`);
   }
-  const rows = filterRows(readRows(path), options.filters ?? []).slice(0, limit);
-  const template = chooseTemplate(options.template, rows);
-  const sides = splitRows(rows, options.validationSplit ?? 0);
-  const prepare = (side: readonly Row[]) =>
-    prepareExamples(side, {
-      template,
-      tokenizer,
-      sequenceLength,
-      ...(targets !== undefined && { targets }),
-      ...(overlong !== undefined && { overlong }),
-    });
-  return {
-    path,
-    sha256: await fileDigest(path),
-    template,
-    rows,
-    train: prepare(sides.train),
-    validation: sides.validation.length > 0 ? prepare(sides.validation) : undefined,
+  const files = options.paths.flatMap(dataFiles);
+  const forValidation = isForValidation(validationSplit);
+  const counts = { train: 0, validation: 0 };
+  let sides: { template: Template; train: Side; validation: Side } | undefined;
+  const prepare = (row: Row) => {
+    const name = forValidation(row) ? "validation" : "train";
+    counts[name] += 1;
+    sides![name].preparer.add(row);
   };
+  let ahead: Row[] = [];
+  const look = () => {
+    const template = chooseTemplate(options.template, ahead);
+    const side = () =>
+      emptySide(options.spill, {
+        ...{ template, tokenizer, sequenceLength },
+        ...(targets !== undefined && { targets }),
+        ...(overlong !== undefined && { overlong }),
+      });
+    sides = { template, train: side(), validation: side() };
+    ahead.forEach(prepare);
+    ahead = [];
+  };
+  for await (const row of usedRows(files, options)) {
+    if (sides !== undefined) prepare(row);
+    else if (ahead.push(row) === LOOK_AHEAD) look();
+  }
+  if (sides === undefined) look();
+  requireBothSides(validationSplit, counts);
+  const { template, train, validation } = sides!;
+  return {
+    path: options.paths.join(", "),
+    sha256: await filesDigest(files),
+    template,
+    train: prepared(train),
+    validation: counts.validation > 0 ? prepared(validation) : undefined,
+  };
+}
+
+async function* usedRows(
+  files: readonly string[],
+  { filters = [], limit = Number.POSITIVE_INFINITY, onRow }: DatasetOptions,
+): AsyncGenerator<Row> {
+  const passes = rowFilter(filters);
+  let [count, used] = [0, 0];
+  for await (const row of dataRows(files)) {
+    count += 1;
+    if (used === limit && onRow === undefined) return;
+    const fate = { passes: passes(row), used: false };
+    if (fate.passes && used < limit) {
+      fate.used = true;
+      used += 1;
+    }
+    onRow?.(row, fate);
+    if (fate.used) yield row;
+  }
+  if (used === 0) throw allFilteredOut(filters, count);
+}
+
+interface Side {
+  readonly examples: ReturnType<typeof exampleStore>;
+  readonly preparer: ReturnType<typeof examplePreparer>;
+}
+
+function emptySide(spill: Spill, options: PrepareOptions): Side {
+  const examples = exampleStore(spill);
+  return { examples, preparer: examplePreparer(examples, options) };
+}
+
+const prepared = ({ examples, preparer }: Side): Prepared => ({
+  examples,
+  report: preparer.report(),
+});
+
+async function filesDigest(files: readonly string[]): Promise<string> {
+  if (files.length === 1) return fileDigest(files[0]!);
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(await fileDigest(file));
+  return hash.digest("hex");
 }

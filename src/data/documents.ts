@@ -1,12 +1,9 @@
-import { createReadStream } from "node:fs";
-import { FacetError } from "../errors.js";
-import { unreadable } from "./unreadable.js";
+import { fileText } from "./textFile.js";
 
 /** Longer documents are cut, so that a book is never one string and the held-out share is made of small pieces. */
 export const MAX_DOCUMENT_CHARACTERS = 32_768;
 
 const SEPARATOR = /\f|\n(?:[ \t\r]*\n){2,}/;
-const READ_BYTES = 65_536;
 
 /**
  * The documents of a UTF-8 text file, trimmed, without empty ones. A document ends at a form feed or at two or more blank lines.
@@ -16,10 +13,10 @@ const READ_BYTES = 65_536;
  */
 export async function* readDocuments(
   path: string,
-  onBytes: (count: number) => void,
+  onBytes?: (count: number) => void,
 ): AsyncGenerator<string> {
   let rest = "";
-  for await (const text of readText(path, onBytes)) {
+  for await (const text of fileText(path, onBytes)) {
     rest += text;
     // documentEnd looks no further than the limit, so the result does not depend on how the file was read.
     while (rest.length > MAX_DOCUMENT_CHARACTERS) {
@@ -35,32 +32,6 @@ export async function* readDocuments(
     rest = rest.slice(end);
     if (document !== "") yield document;
   }
-}
-
-async function* readText(path: string, onBytes: (count: number) => void): AsyncGenerator<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const decode = (bytes: Uint8Array | undefined, at: number) => {
-    try {
-      return bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true });
-    } catch (cause) {
-      throw new FacetError(
-        `${path}: not UTF-8 text (near byte ${at}). Convert it to UTF-8, or unpack it if it is compressed.`,
-        { cause },
-      );
-    }
-  };
-  let at = 0;
-  const stream: AsyncIterable<Buffer> = createReadStream(path, { highWaterMark: READ_BYTES });
-  try {
-    for await (const bytes of stream) {
-      yield decode(bytes, at);
-      at += bytes.length;
-      onBytes(bytes.length);
-    }
-  } catch (cause) {
-    throw cause instanceof FacetError ? cause : unreadable(path, cause);
-  }
-  yield decode(undefined, at);
 }
 
 /** Where the first document of `text` ends, its separator included; always past 0. */

@@ -2,6 +2,7 @@ import { FacetError, unknownName } from "../errors.js";
 import { type EncodedText, encodeSegments } from "../tokenizers/segments.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { spellsMarker } from "./encode.js";
+import type { Examples } from "./exampleStore.js";
 import { type LengthStatistics, lengthStatistics } from "./lengths.js";
 import { type Row, textField } from "./rows.js";
 import { render, type Targets, type Template } from "./templates.js";
@@ -50,7 +51,7 @@ export interface PrepareReport {
 }
 
 export interface Prepared {
-  readonly examples: Example[];
+  readonly examples: Examples;
   readonly report: PrepareReport;
 }
 
@@ -75,43 +76,70 @@ export function frameExample(
  * The examples of rows, and a report of what was left out and why.
  * Throws a FacetError for a sequence length below 2, a template field that holds no text, and when no row is left.
  */
-export function prepareExamples(rows: readonly Row[], options: PrepareOptions): Prepared {
+export function prepareExamples(
+  rows: Iterable<Row>,
+  options: PrepareOptions,
+): { examples: Example[]; report: PrepareReport } {
+  const kept: Example[] = [];
+  const preparer = examplePreparer(kept, options);
+  for (const row of rows) preparer.add(row);
+  return { examples: kept, report: preparer.report() };
+}
+
+export interface ExamplePreparer {
+  /** Makes an example of a row, or counts why not. */
+  add(row: Row): void;
+  /** Throws a FacetError when no row is left. */
+  report(): PrepareReport;
+}
+
+/** As `prepareExamples`, for rows that come one by one; `examples` gets what they become. */
+export function examplePreparer(
+  examples: { push(example: Example): unknown },
+  options: PrepareOptions,
+): ExamplePreparer {
   const { template, tokenizer, sequenceLength } = options;
   const targets = options.targets ?? "all";
   const overlong = options.overlong ?? "truncate";
   checkOptions(sequenceLength, targets, overlong);
 
-  const examples: Example[] = [];
+  const lengths: number[] = [];
+  let [count, truncated, targetTokens] = [0, 0, 0];
   const dropped: Partial<Record<DropReason, number[]>> = {};
   const spelledMarkers: number[] = [];
   const unusedFields: Record<string, number> = {};
-  for (const row of rows) {
-    const outcome = prepareRow(row);
-    if (typeof outcome === "string") {
-      const lines = dropped[outcome] ?? [];
-      lines.push(row.line);
-      dropped[outcome] = lines;
-      continue;
-    }
-    examples.push(outcome);
-    for (const [field, value] of Object.entries(row.fields)) {
-      if (value.trim() !== "" && !template.fields.includes(field)) {
-        unusedFields[field] = (unusedFields[field] ?? 0) + 1;
-      }
-    }
-  }
-  if (examples.length === 0) throw nothingLeft(rows, dropped);
   return {
-    examples,
-    report: {
-      rows: rows.length,
-      kept: examples.length,
-      dropped,
-      truncated: examples.filter((example) => example.truncated > 0).length,
-      lengths: lengthStatistics(fullLengths(examples)),
-      targetTokens: examples.reduce((sum, example) => sum + targetCount(example), 0),
-      spelledMarkers,
-      unusedFields,
+    add(row) {
+      count += 1;
+      const outcome = prepareRow(row);
+      if (typeof outcome === "string") {
+        const lines = dropped[outcome] ?? [];
+        lines.push(row.line);
+        dropped[outcome] = lines;
+        return;
+      }
+      examples.push(outcome);
+      lengths.push(outcome.ids.length + outcome.truncated);
+      if (outcome.truncated > 0) truncated += 1;
+      targetTokens += targetCount(outcome);
+      for (const [field, value] of Object.entries(row.fields)) {
+        if (value.trim() !== "" && !template.fields.includes(field)) {
+          unusedFields[field] = (unusedFields[field] ?? 0) + 1;
+        }
+      }
+    },
+    report() {
+      if (lengths.length === 0) throw nothingLeft(count, dropped);
+      return {
+        rows: count,
+        kept: lengths.length,
+        dropped,
+        truncated,
+        lengths: lengthStatistics(lengths),
+        targetTokens,
+        spelledMarkers,
+        unusedFields,
+      };
     },
   };
 
@@ -135,9 +163,8 @@ export function prepareExamples(rows: readonly Row[], options: PrepareOptions): 
 }
 
 /** Ids per example before truncation, start and end token included. */
-export function fullLengths(examples: readonly Example[]): number[] {
-  return examples.map((example) => example.ids.length + example.truncated);
-}
+export const fullLengths = (examples: Examples): number[] =>
+  Array.from(examples, (example) => example.ids.length + example.truncated);
 
 /** How many ids of the example are to be predicted. */
 export function targetCount(example: Example): number {
@@ -158,16 +185,13 @@ function checkOptions(sequenceLength: number, targets: string, overlong: string)
   }
 }
 
-function nothingLeft(
-  rows: readonly Row[],
-  dropped: Partial<Record<DropReason, number[]>>,
-): FacetError {
-  if (rows.length === 0) return new FacetError("There are no rows to train on.");
+function nothingLeft(rows: number, dropped: Partial<Record<DropReason, number[]>>): FacetError {
+  if (rows === 0) return new FacetError("There are no rows to train on.");
   const reasons = Object.entries(dropped).map(
     ([reason, lines]) => `${lines.length} ${reason} (first at line ${lines[0]})`,
   );
   return new FacetError(
-    `No row is left to train on: all ${rows.length} were dropped: ${reasons.join(", ")}. ` +
+    `No row is left to train on: all ${rows} were dropped: ${reasons.join(", ")}. ` +
       "Check the template's fields and the sequence length.",
   );
 }

@@ -25,7 +25,8 @@ export interface Inspection {
 /** Statistics of prepared rows for the sequence length they were prepared with. */
 export function inspectPrepared(prepared: Prepared, sequenceLength: number): Inspection {
   const { examples, report } = prepared;
-  const inputs = examples.reduce((sum, example) => sum + example.ids.length - 1, 0);
+  let inputs = 0;
+  for (const { ids } of examples) inputs += ids.length - 1;
   return {
     report,
     histogram: lengthHistogram(fullLengths(examples)),

@@ -3,30 +3,29 @@ import { contentFraction } from "./digest.js";
 import type { Row } from "./rows.js";
 
 /**
- * Rows for training and for validation, each in their order. The side is decided by a hash of the row's text fields:
- * it never changes when rows are added, moved or removed, exact duplicates share a side, and a larger fraction only moves rows
- * from training to validation. The fraction is met on average, not exactly.
- * Throws a FacetError for a fraction outside [0, 1), and when a side that should have rows has none.
+ * Which rows are for validation. The side is decided by a hash of the row's text fields: it never changes when rows are
+ * added, moved or removed, exact duplicates share a side, and a larger fraction only moves rows from training to
+ * validation. The fraction is met on average, not exactly. Throws a FacetError for a fraction outside [0, 1).
  */
-export function splitRows(
-  rows: readonly Row[],
-  validationSplit: number,
-): { train: Row[]; validation: Row[] } {
+export function isForValidation(validationSplit: number): (row: Row) => boolean {
   if (!(validationSplit >= 0 && validationSplit < 1)) {
     throw new FacetError(
       `The validation split must be at least 0 and less than 1; it is ${validationSplit}.`,
     );
   }
-  const train: Row[] = [];
-  const validation: Row[] = [];
-  for (const row of rows) (side(row) < validationSplit ? validation : train).push(row);
-  if (train.length === 0 || (validationSplit > 0 && validation.length === 0)) {
-    throw new FacetError(
-      `A validation split of ${validationSplit} of ${rows.length} rows leaves none for ${train.length === 0 ? "training" : "validation"}. ` +
-        "Use another fraction or more rows.",
-    );
-  }
-  return { train, validation };
+  return (row) => validationSplit > 0 && side(row) < validationSplit;
+}
+
+/** Throws a FacetError when a side that should have rows has none. */
+export function requireBothSides(
+  validationSplit: number,
+  counts: { readonly train: number; readonly validation: number },
+): void {
+  if (counts.train > 0 && (validationSplit === 0 || counts.validation > 0)) return;
+  throw new FacetError(
+    `A validation split of ${validationSplit} of ${counts.train + counts.validation} rows leaves none for ${counts.train === 0 ? "training" : "validation"}. ` +
+      "Use another fraction or more rows.",
+  );
 }
 
 function side(row: Row): number {

@@ -29,15 +29,6 @@ export async function locateData(
   return files.map((path) => join(folder, ...path.split("/")));
 }
 
-/** The one file of a data set. Throws a FacetError where there are several. */
-export async function locateDataFile(nameOrPath: string, hooks: DownloadHooks): Promise<string> {
-  const [file, ...others] = await locateData(nameOrPath, hooks);
-  if (others.length === 0) return file!;
-  throw new FacetError(
-    `${nameOrPath} has ${others.length + 1} files. Name one: hf://datasets/org/name/file.`,
-  );
-}
-
 /** The same data set, named from anywhere: the absolute path of what is a path. */
 export const dataFromAnywhere = (nameOrPath: string): string =>
   existsSync(nameOrPath) || parseSource(nameOrPath, "dataset") === undefined

@@ -89,7 +89,7 @@ async function execute(
   const microBatchSize = config.microBatchSize ?? config.batchSize;
   const memory = planMemory(model.config, model.weights, {
     batchSize: Math.min(microBatchSize, config.batchSize),
-    sequenceLength: Math.max(...dataset.train.examples.map((example) => example.ids.length)),
+    sequenceLength: Math.min(dataset.train.report.lengths.max, config.sequenceLength + 1),
     trainable,
     recompute: config.recompute,
   });

@@ -17,7 +17,9 @@ export const finetuneSchema = z.strictObject({
     ),
   data: z
     .string()
-    .describe("JSON Lines file to learn from, or what to download: org/name, hf://… or https://…"),
+    .describe(
+      "data to learn from: file (JSON Lines, JSON, CSV, TSV, Parquet, text; .gz), folder of such, or what to download: org/name, hf://… or https://…",
+    ),
   run: z.string().describe("folder for the results; must not exist yet"),
   filter: z.array(z.string()).default([]).describe("keep only rows that pass: no-context"),
   template: z

@@ -2,8 +2,9 @@ import { join } from "node:path";
 import { type Dataset, loadDataset } from "../data/dataset.js";
 import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
-import { dataFromAnywhere, locateDataFile } from "../hub/locateData.js";
+import { dataFromAnywhere, locateData } from "../hub/locateData.js";
 import { fromAnywhere, type OpenModel, openModel } from "../hub/openModel.js";
+import { spillPlace } from "../hub/places.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { requireTokenizer } from "../runtime/session.js";
@@ -38,7 +39,8 @@ export async function prepare(
     config.seed,
   );
   const dataset = await loadDataset({
-    path: await locateDataFile(config.data, download),
+    paths: await locateData(config.data, download),
+    spill: spillPlace(),
     tokenizer,
     sequenceLength: config.sequenceLength,
     filters: config.filter,

@@ -1,11 +1,11 @@
 import { type Batch, makeBatch } from "../data/batches.js";
-import type { Example } from "../data/examples.js";
+import type { Examples } from "../data/exampleStore.js";
 import { epochOrder } from "../data/order.js";
 import type { BatchSource } from "./loop.js";
 
 /** Examples in a new order every epoch; a step's batch is computed in micro-batches. */
 export function exampleSource(
-  examples: readonly Example[],
+  examples: Examples,
   options: {
     readonly batchSize: number;
     /** Rows computed at a time; a whole step's rows when not given. */
@@ -19,6 +19,7 @@ export function exampleSource(
 ): BatchSource {
   const { batchSize, padId, seed, shuffle } = options;
   const microBatchSize = options.microBatchSize ?? batchSize;
+  let lengths: Int32Array | undefined;
   let current: { epoch: number; order: Uint32Array } | undefined;
   return {
     stepsPerEpoch: Math.ceil(examples.length / batchSize),
@@ -26,7 +27,8 @@ export function exampleSource(
       if (current?.epoch !== epoch) {
         const order = epochOrder(examples.length, seed, epoch, shuffle);
         const grouped = options.groupByLength && batchSize > 1;
-        current = { epoch, order: grouped ? groupByLength(order, examples, batchSize) : order };
+        if (grouped) lengths ??= idCounts(examples);
+        current = { epoch, order: lengths ? groupByLength(order, lengths, batchSize) : order };
       }
       const rows = current.order.subarray(index * batchSize, (index + 1) * batchSize);
       const batches: Batch[] = [];
@@ -45,16 +47,12 @@ const stretch = 32;
  * An order whose batches hold rows of similar length: stretches of the given order are sorted by
  * length and cut into batches, and the batches of a stretch keep the order of their first rows.
  */
-function groupByLength(
-  order: Uint32Array,
-  examples: readonly Example[],
-  batchSize: number,
-): Uint32Array {
+function groupByLength(order: Uint32Array, lengths: Int32Array, batchSize: number): Uint32Array {
   const grouped: number[] = [];
   for (let from = 0; from < order.length; from += stretch * batchSize) {
     const rows = order.subarray(from, from + stretch * batchSize);
     const place = new Map([...rows].map((row, i) => [row, i]));
-    const sorted = [...rows].sort((a, b) => examples[a]!.ids.length - examples[b]!.ids.length);
+    const sorted = [...rows].sort((a, b) => lengths[a]! - lengths[b]!);
     const batches: number[][] = [];
     // Counted from the end, so that a smaller batch is the stretch's first and stands last below.
     for (let end = sorted.length; end > 0; end -= batchSize) {
@@ -70,14 +68,17 @@ function groupByLength(
 
 /** All examples once, shortest first so that little of a batch is padding. */
 export function* evaluationBatches(
-  examples: readonly Example[],
+  examples: Examples,
   batchSize: number,
   padId: number,
 ): Generator<Batch> {
-  const order = [...examples.keys()].sort(
-    (a, b) => examples[a]!.ids.length - examples[b]!.ids.length,
-  );
+  const lengths = idCounts(examples);
+  const order = [...lengths.keys()].sort((a, b) => lengths[a]! - lengths[b]!);
   for (let from = 0; from < order.length; from += batchSize) {
     yield makeBatch(examples, order.slice(from, from + batchSize), padId);
   }
 }
+
+/** How many ids each example has. */
+const idCounts = (examples: Examples): Int32Array =>
+  Int32Array.from(examples, (example) => example.ids.length);

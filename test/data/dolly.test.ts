@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { dataRows } from "../../src/data/dataFiles.js";
 import { loadDataset } from "../../src/data/dataset.js";
 import { filterRows } from "../../src/data/filters.js";
 import { inspectPrepared } from "../../src/data/inspect.js";
-import { readRows } from "../../src/data/rows.js";
 import { loadSentencePiece } from "../../src/tokenizers/sentencePiece.js";
+import { collected } from "../support/collected.js";
 
 const shared = process.env.FACET_SHARED ?? new URL("../../../shared", import.meta.url).pathname;
 const path = `${shared}/data/databricks-dolly-15k.jsonl`;
@@ -17,15 +18,16 @@ if (!present) console.log(`Not tested: the Dolly facts need ${path} and ${model}
 describe.skipIf(!present)("the Keras tutorial's rows of databricks-dolly-15k", () => {
   const load = async (sequenceLength: number) =>
     loadDataset({
-      path,
+      paths: [path],
+      spill: { folder: "unused", bytes: 2 ** 28 },
       tokenizer: loadSentencePiece(model),
       sequenceLength,
       filters: ["no-context"],
       limit: 1000,
     });
 
-  it("10,544 rows have no context; the first 1,000 end at line 1,397", () => {
-    const rows = filterRows(readRows(path), ["no-context"]);
+  it("10,544 rows have no context; the first 1,000 end at line 1,397", async () => {
+    const rows = filterRows(await collected(dataRows([path])), ["no-context"]);
     expect(rows).toHaveLength(10_544);
     expect(rows[999]?.line).toBe(1397);
   });

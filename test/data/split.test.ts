@@ -1,12 +1,20 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { splitRows } from "../../src/data/split.js";
+import { isForValidation, requireBothSides } from "../../src/data/split.js";
 import { rowOf } from "./rowOf.js";
 
 const rows = Array.from({ length: 1000 }, (_, i) => rowOf({ text: `row ${i}` }, i + 1));
+/** Rows for training and for validation, as a data set is split. */
+function splitRows(all: typeof rows, fraction: number) {
+  const forValidation = isForValidation(fraction);
+  const validation = all.filter(forValidation);
+  const train = all.filter((row) => !forValidation(row));
+  requireBothSides(fraction, { train: train.length, validation: validation.length });
+  return { train, validation };
+}
 const texts = (side: typeof rows) => side.map((row) => row.fields.text);
 
-describe("splitRows", () => {
+describe("isForValidation", () => {
   it("puts each row on one side, in order, about as many as asked for", () => {
     const { train, validation } = splitRows(rows, 0.2);
     expect([...train, ...validation].sort((a, b) => a.line - b.line)).toEqual(rows);

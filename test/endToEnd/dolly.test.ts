@@ -91,10 +91,13 @@ describe.skipIf(!dolly.isThere || !hasModel)("facet finetune on rows of Dolly", 
 
   it("gives, with its adapter, the same held-out loss in facet evaluate", async () => {
     const tokenizer = loadSentencePiece(join(model, "tokenizer.model"));
-    const { train, validation } = await loadDataset({ ...split, path: dolly.path, tokenizer });
+    const { train, validation } = await loadDataset({
+      ...{ ...split, tokenizer, paths: [dolly.path] },
+      spill: { folder, bytes: 2 ** 28 },
+    });
     expect(train.examples.length).toBeGreaterThan(40);
     const all = readFileSync(dolly.path, "utf8").split("\n");
-    const heldOut = validation!.examples.map(({ line }) => `${all[line - 1]}\n`);
+    const heldOut = Array.from(validation!.examples, ({ line }) => `${all[line - 1]}\n`);
     writeFileSync(join(folder, "held-out.jsonl"), heldOut.join(""));
     const evaluate = async (...more: string[]) => {
       const args = ["evaluate", "--model", "facet_nano_en", "--data", "held-out.jsonl"];
