@@ -1,40 +1,64 @@
 import {
-  type AsyncBuffer,
   asyncBufferFromFile,
-  type FileMetaData,
   parquetMetadataAsync,
   parquetReadObjects,
+  parquetSchema,
 } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { FacetError } from "../errors.js";
 import { type Row, rowOf } from "./rows.js";
 
-/** Rows that are in memory at once. */
-const STRETCH = 1000;
-
-/** The rows of a Parquet file, some at a time. Throws a FacetError for a damaged file. */
+/**
+ * The rows of a Parquet file, a group of rows in memory at a time. Columns of lists and structures are named, not read.
+ * Throws a FacetError for a damaged file.
+ */
 export async function* parquetRows(path: string): AsyncGenerator<Row> {
-  const broken = (cause: unknown) =>
-    new FacetError(`${path} is no Parquet file that can be read: ${(cause as Error).message}.`, {
-      cause,
-    });
-  let file: AsyncBuffer;
-  let metadata: FileMetaData;
-  try {
-    file = await asyncBufferFromFile(path);
-    metadata = await parquetMetadataAsync(file);
-  } catch (cause) {
-    throw broken(cause);
-  }
-  const count = Number(metadata.num_rows);
-  for (let rowStart = 0; rowStart < count; rowStart += STRETCH) {
-    const rowEnd = Math.min(count, rowStart + STRETCH);
-    let values: Record<string, unknown>[];
+  const groups = rowGroups(path);
+  let line = 0;
+  for (;;) {
+    let group: IteratorResult<Record<string, unknown>[], void>;
     try {
-      values = await parquetReadObjects({ file, metadata, rowStart, rowEnd, compressors });
+      group = await groups.next();
     } catch (cause) {
-      throw broken(cause);
+      throw new FacetError(
+        `${path} is no Parquet file that can be read: ${(cause as Error).message}.`,
+        { cause },
+      );
     }
-    for (const [i, value] of values.entries()) yield rowOf(value, path, rowStart + i + 1);
+    if (group.done) return;
+    for (const value of group.value) yield rowOf(value, path, ++line);
+  }
+}
+
+async function* rowGroups(path: string): AsyncGenerator<Record<string, unknown>[]> {
+  const file = await asyncBufferFromFile(path);
+  const metadata = await parquetMetadataAsync(file);
+  const columns = parquetSchema(metadata).children;
+  const flat = columns.filter(({ children }) => children.length === 0).map((c) => c.element.name);
+  const nested = Object.fromEntries(
+    columns
+      .filter(({ children }) => children.length > 0)
+      .map(({ element }) => [element.name, element.converted_type === "LIST" ? [] : {}]),
+  );
+  let rowStart = 0;
+  for (const { num_rows } of metadata.row_groups) {
+    const rowEnd = rowStart + Number(num_rows);
+    let rows: Record<string, unknown>[] | undefined;
+    // One column after the other: of two that fail at once the library would leave one failure to end the process.
+    for (const name of flat) {
+      const values = await parquetReadObjects({
+        ...{ file, metadata, rowStart, rowEnd, compressors, columns: [name] },
+      });
+      // The number of rows is what a file claims.
+      if (values.length !== rowEnd - rowStart) {
+        throw new Error(`it claims ${rowEnd} rows and has ${rowStart + values.length}`);
+      }
+      if (rows === undefined) rows = values;
+      else for (const [i, value] of values.entries()) Object.assign(rows[i]!, value);
+    }
+    if (rows === undefined) throw new Error("it has no column of plain values");
+    for (const row of rows) Object.assign(row, nested);
+    yield rows;
+    rowStart = rowEnd;
   }
 }
