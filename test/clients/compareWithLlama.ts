@@ -10,6 +10,8 @@ export interface Comparison {
   /** What llama.cpp adds to the prompt, and what Facet would add at each of its steps. */
   readonly tokens: readonly number[];
   readonly ours: readonly number[];
+  /** Largest difference between the log-probabilities, by Facet, of a token of its own and llama.cpp's in its place. */
+  readonly shortfall: number;
   /**
    * Largest difference between log-probabilities of the prompt's and the new tokens, each given those before it.
    * Facet's engine computes in float32; so does llama.cpp with float32 weights, but for GELU, which it looks up in a
@@ -46,9 +48,12 @@ export async function compareWithLlama(options: {
     return each.reduce((a, b) => (b <= a ? a : b));
   };
   const rows = await judge();
+  const steps = rows.slice(prompt.length - 1);
+  const ours = steps.map(mostLikely);
   return {
     tokens,
-    ours: rows.slice(prompt.length - 1).map(mostLikely),
+    ours,
+    shortfall: Math.max(...steps.map((row, i) => row[ours[i]!]! - row[tokens[i]!]!)),
     largest: {
       asIs: difference(rows),
       withHalfGelu: difference(await withHalfGelu(judge)),

@@ -25,8 +25,10 @@ export interface LlamaRequest {
   readonly prompts?: readonly (readonly number[])[];
   /** How many tokens it is to add to each prompt, the most likely one each time. */
   readonly newTokens?: number;
-  /** Texts to encode, without `<bos>`, and with turn markers and other control tokens taken as text. */
+  /** Texts to encode, without `<bos>`. */
   readonly texts?: readonly string[];
+  /** Whether control tokens that the texts spell become those tokens; llama.cpp counts `<end_of_turn>` as one. */
+  readonly controlTokens?: boolean;
 }
 
 export interface LlamaReply {
@@ -41,7 +43,9 @@ export interface LlamaReply {
 /** Asks llama.cpp. Throws with what it wrote when it fails, crashes, or takes more than a minute. */
 export async function askLlama(request: LlamaRequest): Promise<LlamaReply> {
   const child = spawn(process.execPath, [`${folder}/client.mjs`], { timeout: 60_000 });
-  child.stdin.end(JSON.stringify({ prompts: [], newTokens: 1, texts: [], ...request }));
+  child.stdin.end(
+    JSON.stringify({ prompts: [], newTokens: 1, texts: [], controlTokens: false, ...request }),
+  );
   const ended = new Promise<string>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => resolve(signal ?? `exit code ${code}`));

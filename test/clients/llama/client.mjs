@@ -12,7 +12,7 @@ const llama = await getLlama({
 });
 const model = await llama.loadModel({ modelPath: request.model });
 
-const texts = request.texts.map((plain) => model.tokenize(plain));
+const texts = request.texts.map((plain) => model.tokenize(plain, request.controlTokens));
 const sequences = [];
 for (const prompt of request.prompts) sequences.push(await continueGreedily(prompt));
 process.stdout.write(JSON.stringify({ texts, sequences }), () => process.exit(0));
