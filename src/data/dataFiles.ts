@@ -41,7 +41,9 @@ export function dataFiles(path: string): string[] {
   if (!statSync(path).isDirectory()) return [path];
   const files = readdirSync(path, { recursive: true, encoding: "utf8" })
     .map((name) => join(path, name))
-    .filter((file) => ending(file) !== undefined && statSync(file).isFile())
+    .filter(
+      (file) => ending(file) !== undefined && statSync(file, { throwIfNoEntry: false })?.isFile(),
+    )
     .sort();
   if (files.length > 0) return files;
   throw new FacetError(

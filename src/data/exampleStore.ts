@@ -1,6 +1,8 @@
-import { closeSync, mkdirSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { FacetError } from "../errors.js";
+import { writeFully } from "../formats/atomicFile.js";
+import { readFully } from "../formats/exactRead.js";
 import type { Example } from "./examples.js";
 
 /** Examples by their index; an array of them is one such. */
@@ -25,7 +27,7 @@ export interface Spill {
 const PER_ID = 5;
 
 /**
- * A store that holds examples as flat bytes: 5 for each id and 24 for each example. Beyond `spill.bytes` they are
+ * A store that holds examples as flat bytes: 5 for each id, and where each example lies. Beyond `spill.bytes` they are
  * written to a file, from which they are read one by one. Throws a FacetError when that cannot be written or read.
  */
 export function exampleStore(spill: Spill): ExampleStore {
@@ -35,12 +37,24 @@ export function exampleStore(spill: Spill): ExampleStore {
   let written = 0;
   let file: number | undefined;
 
+  const spillMemory = () => {
+    try {
+      file ??= nameless(spill.folder);
+      writeFully(file, memory.subarray(0, used));
+    } catch (cause) {
+      throw new FacetError(
+        `Cannot write the examples to ${spill.folder}: ${(cause as Error).message}. Make room there, or use fewer rows.`,
+        { cause },
+      );
+    }
+    written += used;
+    used = 0;
+  };
+
   const room = (bytes: number) => {
     if (used + bytes <= memory.length) return;
     if (used + bytes > spill.bytes && used > 0) {
-      file ??= nameless(spill.folder);
-      written += writeSync(file, memory, 0, used, written);
-      used = 0;
+      spillMemory();
     }
     if (bytes > memory.length - used) {
       const larger = Buffer.alloc(Math.max(used + bytes, Math.min(2 * memory.length, spill.bytes)));
@@ -52,9 +66,7 @@ export function exampleStore(spill: Spill): ExampleStore {
   const bytesAt = (at: number, length: number): Buffer => {
     const bytes = Buffer.alloc(length);
     if (at >= written) memory.copy(bytes, 0, at - written, at - written + length);
-    else if (readSync(file!, bytes, 0, length, at) !== length) {
-      throw new FacetError(`The examples in ${spill.folder} have been cut off by somebody.`);
-    }
+    else readFully(file!, bytes, at, `The file of examples in ${spill.folder}`);
     return bytes;
   };
 
@@ -93,24 +105,17 @@ export function exampleStore(spill: Spill): ExampleStore {
 
 /** A file that is open but has no name any more, so that nothing is left when the process ends in whatever way. */
 function nameless(folder: string): number {
+  mkdirSync(folder, { recursive: true });
+  const place = mkdtempSync(join(folder, "examples-"));
+  const file = openSync(join(place, "examples.bin"), "wx+");
   try {
-    mkdirSync(folder, { recursive: true });
-    const place = mkdtempSync(join(folder, "examples-"));
-    const file = openSync(join(place, "examples.bin"), "wx+");
-    try {
-      rmSync(place, { recursive: true });
-    } catch {
-      // Windows does not remove an open file.
-      process.once("exit", () => {
-        closeSync(file);
-        rmSync(place, { recursive: true, force: true });
-      });
-    }
-    return file;
-  } catch (cause) {
-    throw new FacetError(
-      `Cannot write the examples to ${folder}: ${(cause as Error).message}. Make room there, or use fewer rows.`,
-      { cause },
-    );
+    rmSync(place, { recursive: true });
+  } catch {
+    // Windows does not remove an open file.
+    process.once("exit", () => {
+      closeSync(file);
+      rmSync(place, { recursive: true, force: true });
+    });
   }
+  return file;
 }
