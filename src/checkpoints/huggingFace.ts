@@ -15,7 +15,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import { textModel } from "./textModel.js";
 
 /** Files beside the weights that say how text goes in and out. */
-const companionNames = [
+export const companionNames = [
   "generation_config.json",
   "tokenizer.model",
   "tokenizer.json",

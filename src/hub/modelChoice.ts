@@ -1,20 +1,11 @@
+import { companionNames } from "../checkpoints/huggingFace.js";
 import { FacetError } from "../errors.js";
 import { readShardIndex } from "../formats/checkpoint.js";
 import type { Choose } from "./huggingFace.js";
 import type { RemoteFile } from "./repositoryCache.js";
 
 /** What a model needs besides its weights, if the repository has it. */
-const besides = new Set([
-  "config.json",
-  "generation_config.json",
-  "tokenizer.model",
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "chat_template.jinja",
-  "chat_template.json",
-]);
+const besides = new Set(["config.json", ...companionNames, "chat_template.json"]);
 
 const single = "model.safetensors";
 const index = "model.safetensors.index.json";
