@@ -12,6 +12,7 @@ import type { ExportTargetName } from "../src/recipes/exportTargets.js";
 import { openChild } from "./childProcess.js";
 import { conditions } from "./machine.js";
 import { cacheFolder, sharedPaths } from "./places.js";
+import { runProgram } from "./program.js";
 import { randomCheckpoint } from "./randomCheckpoint.js";
 
 const threads = 2;
@@ -114,10 +115,4 @@ const shown = ({ to, seconds, proof, peak, anonymous }: Awaited<ReturnType<typeo
   relativeError: proof?.relativeError,
 });
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof FacetError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
-}
+await runProgram(main);

@@ -8,6 +8,7 @@ import { openChild } from "./childProcess.js";
 import { conditions } from "./machine.js";
 import type { ResidentMemory } from "./memory.js";
 import { cacheFolder, sharedPaths } from "./places.js";
+import { runProgram } from "./program.js";
 import { randomCheckpoint } from "./randomCheckpoint.js";
 import { median } from "./statistics.js";
 import type { SampleOf } from "./workloads/index.js";
@@ -96,10 +97,4 @@ const inGiB = (memory: ResidentMemory) =>
     ),
   );
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof FacetError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
-}
+await runProgram(main);

@@ -1,9 +1,11 @@
 /** `npm run bench`: measures what docs/benchmarks.md describes. */
+
 import { parseArgs } from "node:util";
 import { FacetError, unknownName } from "../src/errors.js";
 import { cases } from "./cases.js";
 import { openCeiling } from "./ceiling.js";
 import { conditions } from "./machine.js";
+import { runProgram } from "./program.js";
 import type { AnyRow } from "./row.js";
 import { fillMarkdown, toMarkdown } from "./table.js";
 
@@ -77,10 +79,4 @@ function choose(only: string | undefined): string[] {
   return known.filter((name) => wanted.includes(name));
 }
 
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof FacetError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
-}
+await runProgram(main);
