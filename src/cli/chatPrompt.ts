@@ -28,9 +28,7 @@ export function chatPrompt(model: OpenModel, template: string, system?: string):
     const chat = chatTemplate(source, tokenizer);
     const before: ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
     const ids = (history: readonly ChatMessage[], content: string) =>
-      chat.encode([...before, ...history, { role: "user", content }], {
-        addGenerationPrompt: true,
-      }).ids;
+      chat.prompt([...before, ...history, { role: "user", content }]);
     ids([], "");
     return { remembers: true, ids };
   }

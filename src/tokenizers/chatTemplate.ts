@@ -31,6 +31,11 @@ export interface ChatTemplate {
   segments(messages: readonly ChatMessage[], options: ChatOptions): Segment[];
   /** The same as ids. */
   encode(messages: readonly ChatMessage[], options: ChatOptions): EncodedText;
+  /**
+   * The ids that a model is given to speak next. Unlike with `encode`, the template may change earlier turns when
+   * more is said, for example leave out what the model thought: nothing has to be told apart.
+   */
+  prompt(messages: readonly ChatMessage[]): number[];
 }
 
 export interface ChatOptions {
@@ -63,6 +68,11 @@ export function chatTemplate(source: string, tokenizer: Tokenizer): ChatTemplate
   return {
     segments,
     encode: (messages, options) => encodeSegments(segments(messages, options), tokenizer),
+    prompt(messages) {
+      requireRoles(messages);
+      const text = renderMarks(template, tokenizer, messages, true);
+      return encodeSegments(fill(text, false, messages, tokenizer), tokenizer).ids;
+    },
   };
 }
 

@@ -134,6 +134,10 @@ describe("a model's own template", () => {
     expect(() => own.encode([user("a"), model("b")], { addGenerationPrompt: false })).toThrow(
       /changes earlier turns/,
     );
+    // To be asked, a model needs none.
+    expect(own.prompt([user("a"), model("b"), user("c")])).toEqual(
+      tokenizer.encodeOrdinary("3a3b3c"),
+    );
   });
 
   test("whose markers the tokenizer lacks is refused", () => {
@@ -176,6 +180,7 @@ describe.skipIf(!existsSync(gemma))("with Gemma's own tokenizer and template", (
           expect(text(messages, add, template)).toBe(rendered);
           const { ids: mine } = template.encode(messages, { addGenerationPrompt: add });
           expect(mine).toEqual([own.bosId, ...own.encode(rendered.slice("<bos>".length))]);
+          if (add) expect(template.prompt(messages)).toEqual(mine);
         }
       }),
       { numRuns: 300 },
