@@ -1,4 +1,3 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { writeGgufAdapter } from "../../src/adapters/gguf.js";
@@ -11,32 +10,16 @@ import { openModel } from "../../src/hub/openModel.js";
 import type { FamilyName } from "../../src/models/gemma/family.js";
 import { gemmaModules } from "../../src/models/gemma/weights.js";
 import { fixture, temporaryFolder } from "../support/modelFolder.js";
+import { type TinyFamily, tinyFamilies, tinyFamilyFolder } from "../support/tinyFamilies.js";
 import { compareWithLlama } from "./compareWithLlama.js";
 import { askLlama, llamaIsInstalled } from "./llama.js";
 
-/** Constants that the tiny fixtures have otherwise, and for which GGUF has no place. */
-const changes = {
-  gemma1_tiny: {},
-  gemma2_tiny: { query_pre_attn_scalar: 16 },
-  gemma3_tiny: { sliding_window_pattern: 6 },
-} as const;
 const architectures = {
   gemma1_tiny: "gemma",
   gemma2_tiny: "gemma2",
   gemma3_tiny: "gemma3_text",
 } as const;
-type Tiny = keyof typeof changes;
-const tinies = Object.keys(changes) as Tiny[];
-
-function tinyFolder(name: Tiny): string {
-  const folder = join(temporaryFolder(), name);
-  mkdirSync(folder);
-  const config = JSON.parse(readFileSync(fixture(`${name}/config.json`), "utf8"));
-  writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, ...changes[name] }));
-  cpSync(fixture(`${name}/model.safetensors`), join(folder, "model.safetensors"));
-  cpSync(fixture("tok512/tokenizer.model"), join(folder, "tokenizer.model"));
-  return folder;
-}
+const tinyFolder = (name: TinyFamily) => tinyFamilyFolder(name, join(temporaryFolder(), name));
 
 /** Writes a model's folder as GGUF; Facet opens that file again, whose rounded weights it then has too. */
 async function written(folder: string, type: GgufFileType) {
@@ -69,7 +52,7 @@ const tolerances = {
 const types = Object.keys(tolerances) as (keyof typeof tolerances)[];
 
 describe.runIf(llamaIsInstalled)("llama.cpp, with each family of models that Facet wrote", () => {
-  describe.each(tinies)("%s", (name) => {
+  describe.each(tinyFamilies)("%s", (name) => {
     test("F32, with an adapter that Facet wrote", async () => {
       const folder = tinyFolder(name);
       const { gguf } = await written(folder, "F32");

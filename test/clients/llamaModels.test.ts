@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -10,29 +10,12 @@ import { createAdapter } from "../../src/lora/adapter.js";
 import { toPeft } from "../../src/lora/peft.js";
 import { gemmaModules } from "../../src/models/gemma/weights.js";
 import { tokenizerOf } from "../../src/tokenizers/sentencePiece.js";
-import { fixture } from "../support/modelFolder.js";
+import { tinyFamilies, tinyFamilyFolder } from "../support/tinyFamilies.js";
 import { compareWithLlama } from "./compareWithLlama.js";
 import { askLlama, llamaIsInstalled } from "./llama.js";
 
 const place = mkdtempSync(join(tmpdir(), "facet-llama-"));
 afterAll(() => rmSync(place, { recursive: true, force: true }));
-
-/** The tiny models of the fixtures, with the constants that GGUF has a place for. */
-const changes = {
-  gemma1_tiny: {},
-  gemma2_tiny: { query_pre_attn_scalar: 16 },
-  gemma3_tiny: { sliding_window_pattern: 6 },
-} as const;
-type Tiny = keyof typeof changes;
-
-function tinyFolder(name: Tiny): string {
-  const folder = mkdtempSync(join(place, `${name}-`));
-  const config = JSON.parse(readFileSync(fixture(`${name}/config.json`), "utf8"));
-  writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, ...changes[name] }));
-  cpSync(fixture(`${name}/model.safetensors`), join(folder, "model.safetensors"));
-  cpSync(fixture("tok512/tokenizer.model"), join(folder, "tokenizer.model"));
-  return folder;
-}
 
 const written = (folder: string, name: string, type: GgufFileType) => {
   const path = join(place, `${name}-${type}.gguf`);
@@ -43,8 +26,8 @@ const written = (folder: string, name: string, type: GgufFileType) => {
 const prompt = [2, 45, 301, 77, 410, 19, 260, 133];
 
 describe.runIf(llamaIsInstalled)("llama.cpp, with models that Facet wrote", () => {
-  test.each(Object.keys(changes) as Tiny[])("%s in F32", async (name) => {
-    const folder = tinyFolder(name);
+  test.each(tinyFamilies)("%s in F32", async (name) => {
+    const folder = tinyFamilyFolder(name, join(place, name));
     const gguf = written(folder, name, "F32");
     const model = await openModel(folder);
     const { tokens, ours, largest } = await compareWithLlama({ gguf, model, prompt });

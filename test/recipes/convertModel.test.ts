@@ -1,32 +1,16 @@
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ConvertOptions, convertModel } from "../../src/recipes/convertModel.js";
-import { fixture } from "../support/modelFolder.js";
 import { engine } from "../support/referenceGemma.js";
 import { openTensors } from "../support/safetensorsFile.js";
+import { tinyFamilies, tinyFamilyFolder } from "../support/tinyFamilies.js";
 
 const place = mkdtempSync(join(tmpdir(), "facet-convert-"));
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 const at = (...names: string[]) => join(place, ...names);
 
-/** The tiny models of the fixtures, with the constants that every layout has a place for. */
-const changes = {
-  gemma1_tiny: {},
-  gemma2_tiny: { query_pre_attn_scalar: 16 },
-  gemma3_tiny: { sliding_window_pattern: 6 },
-} as const;
-const families = Object.keys(changes) as (keyof typeof changes)[];
 const layouts = ["hf", "keras", "gguf"] as const;
 const nameOf = (family: string, to: string) => `${family}-${to}${to === "gguf" ? ".gguf" : ""}`;
 
@@ -35,16 +19,10 @@ const convert = (options: Partial<ConvertOptions> & Pick<ConvertOptions, "to">) 
 
 beforeAll(() => {
   process.env.FACET_HOME = at("home");
-  for (const family of families) {
-    mkdirSync(at(family));
-    const config = JSON.parse(readFileSync(fixture(`${family}/config.json`), "utf8"));
-    writeFileSync(at(family, "config.json"), JSON.stringify({ ...config, ...changes[family] }));
-    cpSync(fixture(`${family}/model.safetensors`), at(family, "model.safetensors"));
-    cpSync(fixture("tok512/tokenizer.model"), at(family, "tokenizer.model"));
-  }
+  for (const family of tinyFamilies) tinyFamilyFolder(family, at(family));
 });
 
-describe.each(families)("%s", (family) => {
+describe.each(tinyFamilies)("%s", (family) => {
   test.each(layouts)("becomes %s and is proved", async (to) => {
     const model = at(family);
     const { proof, type } = await convert({ model, to, out: at(nameOf(family, to)) });
