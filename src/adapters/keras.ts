@@ -35,16 +35,13 @@ export function readKerasAdapter(path: string, modules: readonly LinearModule[])
   const usual = modules
     .filter(({ target }) => target === "q_proj" || target === "v_proj")
     .sort((a, b) => a.kerasIndex - b.kerasIndex);
-  const readings = [
-    new Map(indices.map((index) => [index, byIndex.get(index)])),
-    new Map(indices.map((index, i) => [index, usual[i]])),
-  ];
-  const counts = [true, indices.length === usual.length];
-  const reading = readings.find(
-    (modulesOf, i) => counts[i] && indices.every((at) => fits(modulesOf.get(at), layers.get(at)!)),
-  ) as Map<number, LinearModule> | undefined;
+  const readings = [indices.map((index) => byIndex.get(index))];
+  if (indices.length === usual.length) readings.push(usual);
+  const reading = readings.find((candidates): candidates is LinearModule[] =>
+    candidates.every((module, i) => fits(module, layers.get(indices[i]!)!)),
+  );
   if (reading === undefined) throw misfit(path, indices, layers, byIndex, shapes);
-  const targets = [...new Set([...reading.values()].map((module) => module.target))];
+  const targets = [...new Set(reading.map((module) => module.target))];
   const adapter = emptyAdapter({ ...config, targets }, modules);
   if (adapter.modules.length !== layers.size) {
     throw new FacetError(
@@ -52,9 +49,9 @@ export function readKerasAdapter(path: string, modules: readonly LinearModule[])
     );
   }
   const values = views(adapter.parameters.slots, adapter.parameters.values);
-  for (const [index, module] of reading) {
+  for (const [i, module] of reading.entries()) {
     for (const matrix of ["a", "b"] as const) {
-      values[variableName(module, matrix)]!.data.set(layers.get(index)![matrix].data);
+      values[variableName(module, matrix)]!.data.set(layers.get(indices[i]!)![matrix].data);
     }
   }
   return adapter;
@@ -111,17 +108,18 @@ function withKerasVariables(adapter: Adapter, path: string): Adapter {
   const { config, modules, magnitudes } = adapter;
   if (config.layout === "keras") return adapter;
   const where = `Cannot write ${path}`;
-  const instead = `Export the merged model instead (--to merged)`;
+  const instead = "Export the merged model instead (--to merged)";
   if (magnitudes !== undefined) {
     throw new FacetError(`${where}: Keras has no variables for a DoRA adapter. ${instead}.`);
   }
   // Matrices that were made of Keras's variables have a rank for every head.
   const heads = modules.map(({ heads }) => heads);
   const ranks = new Set([1, ...heads].map((count) => config.rank / count).filter(Number.isInteger));
+  const matrices = matricesOf(adapter);
   for (const rank of [...ranks].sort((a, b) => a - b)) {
     try {
       const keras = { ...config, rank, alpha: rank, layout: "keras" } as const;
-      return fromPeft(matricesOf(adapter), keras, modules, where);
+      return fromPeft(matrices, keras, modules, where);
     } catch (error) {
       if (!(error instanceof FacetError)) throw error;
     }
