@@ -56,7 +56,7 @@ export const inspectCommand = (): Command =>
         paths: await locateData(options.data, hooks),
       }));
       const { limit, template, filter: filters } = options;
-      const seen = { total: 0, filteredOut: 0, unused: new Set<number>() };
+      const seen = { total: 0, filteredOut: 0, leftOut: false };
       const dataset = await loadDataset({
         ...{ paths, tokenizer, filters, targets: options.targets, overlong: options.overlong },
         ...{ sequenceLength: options.sequenceLength, spill: spillPlace() },
@@ -65,10 +65,10 @@ export const inspectCommand = (): Command =>
         onRow: (row, { passes, used }) => {
           seen.total += 1;
           if (!passes) seen.filteredOut += 1;
-          if (!used) seen.unused.add(row.line);
+          if (!used && row.line === options.row) seen.leftOut = true;
         },
       });
-      const row = shownRow(dataset.train, seen.unused, options.row);
+      const row = shownRow(dataset.train, seen.leftOut, options.row);
       const inspection = inspectPrepared(dataset.train, options.sequenceLength);
       const shown = {
         inspection,
@@ -109,17 +109,13 @@ async function openTokenizer(
 }
 
 /** The example at a line. Throws a FacetError that says why there is none. */
-function shownRow(
-  { examples, report }: Prepared,
-  unused: ReadonlySet<number>,
-  line: number | undefined,
-) {
+function shownRow({ examples, report }: Prepared, leftOut: boolean, line: number | undefined) {
   for (const example of examples) {
     if (line === undefined || example.line === line) return example;
   }
   const reason = Object.entries(report.dropped).find(([, lines]) => lines.includes(line!))?.[0];
   if (reason !== undefined) throw new FacetError(`The row at line ${line} was dropped: ${reason}.`);
-  if (line !== undefined && unused.has(line)) {
+  if (leftOut) {
     throw new FacetError(`The row at line ${line} is not used: --filter or --limit leaves it out.`);
   }
   throw new FacetError(
