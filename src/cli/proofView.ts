@@ -1,4 +1,4 @@
-import type { OutType, Proof } from "../recipes/proof.js";
+import type { WrittenFile } from "../recipes/proof.js";
 import { shown } from "./finetuneView.js";
 import { facts } from "./layout.js";
 import { notice, outputWidth, print, printJson } from "./output.js";
@@ -11,10 +11,7 @@ export const proofJson =
   '--json prints {"out", "type", "proof": {"largestDifference", "relativeError", "tolerance", "positions", "holds"} or null}.';
 
 /** Prints what was written and how it was proved; a proof that does not hold makes the exit code 1. */
-export function printWritten(
-  { out, type, proof }: { out: string; type: OutType; proof: Proof | undefined },
-  json: boolean,
-): void {
+export function printWritten({ out, type, proof }: WrittenFile, json: boolean): void {
   if (json) printJson({ out, type, proof: proof ?? null });
   else {
     const lines: [string, string][] = [["Written", `${shown(out)}, ${type}`]];

@@ -14,7 +14,14 @@ import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
 import { openModel, storedType } from "../hub/openModel.js";
 import { openSession } from "../runtime/session.js";
-import { type OutType, outTypes, type Proof, prove, requireFree } from "./proof.js";
+import {
+  type OutType,
+  outTypes,
+  prove,
+  requireFree,
+  requireType,
+  type WrittenFile,
+} from "./proof.js";
 
 interface ModelFormat {
   readonly types: readonly OutType[];
@@ -59,13 +66,6 @@ export const convertSchema = z.strictObject({
 
 export type ConvertOptions = z.output<typeof convertSchema>;
 
-export interface ConvertResult {
-  readonly out: string;
-  readonly type: OutType;
-  /** Undefined when nothing was verified. */
-  readonly proof: Proof | undefined;
-}
-
 /**
  * Writes a model in another layout, a few rows of a tensor in memory at a time, and reads it back: logits of fixed
  * prompts must agree. Throws a FacetError before anything is written when the result exists already or the layout
@@ -75,7 +75,7 @@ export async function convertModel(
   options: ConvertOptions,
   engine: Engine,
   download: DownloadHooks = {},
-): Promise<ConvertResult> {
+): Promise<WrittenFile> {
   const out = requireFree(resolve(options.out));
   const { types, suffix, write }: ModelFormat = formats[options.to];
   if (suffix !== undefined && !out.endsWith(suffix)) {
@@ -83,11 +83,7 @@ export async function convertModel(
   }
   const model = await openModel(options.model, download);
   const type = options.outtype ?? (storedType(model).toLowerCase() as OutType);
-  if (!types.includes(type)) {
-    throw new FacetError(
-      `--to ${options.to} cannot be written as ${type}; it takes ${types.join(", ")}.`,
-    );
-  }
+  requireType(options.to, type, types);
   mkdirSync(dirname(out), { recursive: true });
   const checkpoint = { ...readHuggingFace(model.folder), name: basename(out, ".gguf") };
   await write(out, checkpoint, type.toUpperCase());

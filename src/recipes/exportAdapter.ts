@@ -17,7 +17,7 @@ import {
   exportTargets,
   requireWritable,
 } from "./exportTargets.js";
-import { type OutType, outTypes, type Proof, prove, requireFree } from "./proof.js";
+import { outTypes, prove, requireFree, type WrittenFile } from "./proof.js";
 
 /** What an adapter can become. */
 export const exportSchema = z.strictObject({
@@ -47,13 +47,6 @@ export const exportSchema = z.strictObject({
 
 export type ExportOptions = z.output<typeof exportSchema>;
 
-export interface ExportResult {
-  readonly out: string;
-  readonly type: OutType;
-  /** Undefined when nothing was verified. */
-  readonly proof: Proof | undefined;
-}
-
 /**
  * Writes an adapter, or the model with it merged, in another form, and reads it back: logits of fixed
  * prompts must agree with the live model's. Throws a FacetError before anything is written when the
@@ -63,7 +56,7 @@ export async function exportAdapter(
   options: ExportOptions,
   engine: Engine,
   download: DownloadHooks = {},
-): Promise<ExportResult> {
+): Promise<WrittenFile> {
   const { to } = options;
   const out = requireFree(resolve(options.out));
   const base = await openModel(options.model ?? baseModelOf(options.adapter), download);

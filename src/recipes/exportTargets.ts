@@ -21,7 +21,7 @@ import { toPeft } from "../lora/peft.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { openSession, type Session } from "../runtime/session.js";
 import { ollamaModel, writeOllama } from "./ollama.js";
-import { type OutType, outTypes } from "./proof.js";
+import { type OutType, outTypes, requireType } from "./proof.js";
 import { versions } from "./runFolder.js";
 import { writeAdapter } from "./writeAdapter.js";
 
@@ -133,11 +133,7 @@ export const exportTargetNames = Object.keys(exportTargets) as ExportTargetName[
 /** Throws a FacetError for a type that the target has not, and for a name that its readers would not take. */
 export function requireWritable(to: ExportTargetName, out: string, type: OutType): void {
   const target: ExportTarget = exportTargets[to];
-  if (!target.types.includes(type)) {
-    throw new FacetError(
-      `--to ${to} cannot be written as ${type}; it takes ${target.types.join(", ")}.`,
-    );
-  }
+  requireType(to, type, target.types);
   if (target.suffix !== undefined && !out.endsWith(target.suffix)) {
     throw new FacetError(
       `--out ${out}: the name of what --to ${to} writes ends in ${target.suffix}.`,

@@ -26,6 +26,20 @@ export interface Proof {
   readonly holds: boolean;
 }
 
+/** What was written, and how it was proved. */
+export interface WrittenFile {
+  readonly out: string;
+  readonly type: OutType;
+  /** Undefined when nothing was verified. */
+  readonly proof: Proof | undefined;
+}
+
+/** Throws a FacetError for a type that what is written has not. */
+export function requireType(to: string, type: OutType, types: readonly OutType[]): void {
+  if (types.includes(type)) return;
+  throw new FacetError(`--to ${to} cannot be written as ${type}; it takes ${types.join(", ")}.`);
+}
+
 /** `out`, where nothing is yet. Throws a FacetError otherwise. */
 export function requireFree(out: string): string {
   if (!existsSync(out)) return out;
