@@ -9,7 +9,7 @@ const src = fileURLToPath(new URL("../src", import.meta.url));
 const mayImport: Record<string, readonly string[]> = {
   graph: [],
   formats: [],
-  tokenizers: [],
+  tokenizers: ["formats"],
   report: [],
   engines: ["graph"],
   nn: ["graph"],

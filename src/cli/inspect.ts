@@ -8,7 +8,7 @@ import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
 import { locateData } from "../hub/locateData.js";
 import { openModel } from "../hub/openModel.js";
-import { spillPlace } from "../hub/places.js";
+import { spillPlace, vocabularyPlace } from "../hub/places.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
@@ -104,7 +104,7 @@ async function openTokenizer(
     throw new FacetError("Give either --model or --tokenizer: rows are shown as its tokens.");
   }
   return options.tokenizer !== undefined
-    ? loadSentencePiece(options.tokenizer)
+    ? loadSentencePiece(options.tokenizer, vocabularyPlace())
     : requireTokenizer(await openModel(options.model!, hooks));
 }
 

@@ -13,7 +13,7 @@ import { readTokenizer } from "../tokenizers/tokenizerFiles.js";
 import { adopt } from "./adopt.js";
 import type { DownloadHooks } from "./download.js";
 import { locateModel } from "./locate.js";
-import { facetHome } from "./places.js";
+import { facetHome, vocabularyPlace } from "./places.js";
 import { presets } from "./presets.js";
 import { readStopIds } from "./stopIds.js";
 
@@ -81,7 +81,7 @@ function openFolder(folder: string, name: string): OpenModel {
   const config = readGemmaConfig(folder);
   const stored = textTensors(config, followLinks(openCheckpoint(folder)));
   const weights = bindWeights(config, stored, folder);
-  const model = readTokenizer(folder, config.vocabularySize);
+  const model = readTokenizer(folder, config.vocabularySize, vocabularyPlace());
   const tokenizer = model && tokenizerOf(model);
   const chatTemplate = readChatTemplate(folder);
   const stopIds = tokenizer ? readStopIds(folder, tokenizer) : [];

@@ -33,5 +33,8 @@ export const kaggleHome = (): string =>
 /** A path with the user's folder for a leading `~`. */
 export const expanded = (path: string): string => path.replace(/^~(?=$|[/\\])/, homedir());
 
+/** Where vocabularies are kept in a form that is read fast. */
+export const vocabularyPlace = (): string => join(facetHome(), "vocabularies");
+
 /** Where examples go that are too many for memory, and how many bytes of them may stay there. */
 export const spillPlace = () => ({ folder: join(facetHome(), "spill"), bytes: 2 ** 28 });

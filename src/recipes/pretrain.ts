@@ -10,6 +10,7 @@ import { writeSafetensors } from "../formats/safetensorsWriting.js";
 import { readJsonObject } from "../formats/strictJson.js";
 import type { DownloadHooks } from "../hub/download.js";
 import { fromAnywhere, openModel } from "../hub/openModel.js";
+import { vocabularyPlace } from "../hub/places.js";
 import {
   type GemmaConfig,
   readGemmaConfigFile,
@@ -131,7 +132,7 @@ async function execute(
   engine: Engine,
   { onEvent = () => {}, signal, download }: PretrainHooks,
 ): Promise<PretrainResult> {
-  const tokenizer = loadSentencePiece(config.tokenizer);
+  const tokenizer = loadSentencePiece(config.tokenizer, vocabularyPlace());
   if (tokenizer.vocabularySize > shape.vocabularySize) {
     throw new FacetError(
       `${config.tokenizer} has ${tokenizer.vocabularySize} pieces, ${config.config} a vocabulary of ${shape.vocabularySize}.`,

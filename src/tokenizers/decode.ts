@@ -37,11 +37,11 @@ export function decode(model: TokenizerModel, ids: Iterable<number>): string {
 
 /** The piece of an id. Throws a FacetError for an id outside the vocabulary. */
 export function pieceOf(model: TokenizerModel, id: number): string {
-  const piece = model.pieces[id];
-  if (piece === undefined) {
+  const { table } = model;
+  if (!(Number.isInteger(id) && id >= 0 && id < table.size)) {
     throw new FacetError(
-      `Token id ${id} is outside the tokenizer's vocabulary of ${model.pieces.length} pieces. Use the tokenizer that belongs to the model.`,
+      `Token id ${id} is outside the tokenizer's vocabulary of ${table.size} pieces. Use the tokenizer that belongs to the model.`,
     );
   }
-  return piece;
+  return table.pieceOf(id);
 }

@@ -1,4 +1,5 @@
-import { Merger, ranksOf } from "./merge.js";
+import { Merger } from "./merge.js";
+import { hasPair } from "./mergeTables.js";
 import { extendHash } from "./pieceTable.js";
 import { SegmentCache } from "./segmentCache.js";
 import { type TokenizerModel, Type } from "./tokenizerModel.js";
@@ -7,7 +8,6 @@ import { normalize, SPACE_SYMBOL } from "./whitespace.js";
 
 const REPLACEMENT = 0xfffd;
 const SCRATCH = 4096;
-const PAIR_BITS = 22;
 
 /**
  * Text to ids. The text is cut wherever two neighbouring units occur side by side in no piece that merging can make:
@@ -21,8 +21,7 @@ export class Encoder {
   readonly #all: UserPieces;
   readonly #ordinary: UserPieces;
   readonly #space: number;
-  // A bit for every (hashed) pair of neighbouring units in a mergeable piece. A collision only makes a segment longer.
-  readonly #pairs = new Uint32Array(2 ** (PAIR_BITS - 5));
+  readonly #pairs: Uint32Array;
   // The segment being read, and the hashes of its prefixes.
   #units = new Uint16Array(SCRATCH);
   #hashes = new Int32Array(SCRATCH + 1);
@@ -30,21 +29,14 @@ export class Encoder {
   constructor(model: TokenizerModel) {
     this.#model = model;
     this.#space = model.escapeWhitespaces ? SPACE_SYMBOL : 0x20;
-    const user = [...model.pieces.entries()].filter(
-      ([id]) => model.types[id] === Type.USER_DEFINED,
-    );
+    const user: [id: number, piece: string][] = [];
+    for (const [id, type] of model.types.entries()) {
+      if (type === Type.USER_DEFINED) user.push([id, model.table.pieceOf(id)]);
+    }
     this.#all = new UserPieces(user);
     this.#ordinary = new UserPieces(user.filter(([, piece]) => !isMarker(piece)));
-    // Merging never makes a user-defined piece: where one could begin, it has been matched as a unit.
-    const mergeable = (id: number) => model.types[id] === Type.NORMAL;
-    this.#merger = new Merger(model.table, ranksOf(model.scores, mergeable));
-    for (const [id, piece] of model.pieces.entries()) {
-      if (!mergeable(id)) continue;
-      for (let i = 1; i < piece.length; i++) {
-        const bit = pairBit(piece.charCodeAt(i - 1), piece.charCodeAt(i));
-        this.#pairs[bit >>> 5]! |= 1 << (bit & 31);
-      }
-    }
+    this.#merger = new Merger(model.table, model.merges.ranks);
+    this.#pairs = model.merges.pairs;
   }
 
   /** The ids of a text. With `markers` false, user-defined pieces that are markers are read as the text they are. */
@@ -75,7 +67,7 @@ export class Encoder {
           low = 0;
         }
       }
-      if (length > 0 && !this.#canJoin(before, unit)) {
+      if (length > 0 && !hasPair(this.#pairs, before, unit)) {
         this.#encodeSegment(length, ids);
         length = 0;
       }
@@ -92,11 +84,6 @@ export class Encoder {
       this.#merger.trim(SCRATCH);
     }
     return ids;
-  }
-
-  #canJoin(left: number, right: number): boolean {
-    const bit = pairBit(left, right);
-    return ((this.#pairs[bit >>> 5]! >>> (bit & 31)) & 1) === 1;
   }
 
   #append(unit: number, at: number): void {
@@ -140,8 +127,4 @@ export class Encoder {
 // A run of unknown characters is one unknown id.
 function pushFused(ids: number[], id: number, unkId: number): void {
   if (id !== unkId || ids.at(-1) !== unkId) ids.push(id);
-}
-
-function pairBit(left: number, right: number): number {
-  return Math.imul((left << 16) | right, 0x9e3779b1) >>> (32 - PAIR_BITS);
 }

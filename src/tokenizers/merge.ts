@@ -123,17 +123,3 @@ export class Merger {
     return top;
   }
 }
-
-/** The ranks by id: pieces of equal score share one, the best is 0; −1 for those that `mergeable` excludes. */
-export function ranksOf(scores: Float32Array, mergeable: (id: number) => boolean): Int32Array {
-  const ids: number[] = [];
-  for (let id = 0; id < scores.length; id++) if (mergeable(id)) ids.push(id);
-  ids.sort((a, b) => scores[b]! - scores[a]!);
-  const ranks = new Int32Array(scores.length).fill(-1);
-  let rank = 0;
-  for (const [i, id] of ids.entries()) {
-    if (i > 0 && scores[id] !== scores[ids[i - 1]!]) rank += 1;
-    ranks[id] = rank;
-  }
-  return ranks;
-}

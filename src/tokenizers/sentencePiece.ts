@@ -5,16 +5,21 @@ import { Encoder } from "./encoder.js";
 import { readModel } from "./modelFile.js";
 import type { Tokenizer } from "./tokenizer.js";
 import type { TokenizerModel } from "./tokenizerModel.js";
+import { keptTokenizer } from "./vocabularyCache.js";
 
 /**
- * Reads a `tokenizer.model` (Keras presets: `vocabulary.spm`).
+ * Reads a `tokenizer.model` (Keras presets: `vocabulary.spm`). `cache` is a folder for what takes long to parse.
  * Throws a FacetError when it cannot be read, is damaged, or is of a kind that Facet does not implement.
  */
-export const loadSentencePiece = (path: string): Tokenizer => tokenizerOf(readSentencePiece(path));
+export const loadSentencePiece = (path: string, cache?: string): Tokenizer =>
+  tokenizerOf(readSentencePiece(path, cache));
 
 /** As `loadSentencePiece`, as data. */
-export const readSentencePiece = (path: string): TokenizerModel =>
-  readModel(tokenizerBytes(path), path);
+export function readSentencePiece(path: string, cache?: string): TokenizerModel {
+  const bytes = tokenizerBytes(path);
+  const make = () => readModel(bytes, path);
+  return cache === undefined ? make() : keptTokenizer(cache, bytes, "SentencePiece", make);
+}
 
 /** Gemma's tokenizer.json has 33 million bytes, its tokenizer.model 5; in memory they take up to fifty times as many. */
 const MAX_BYTES = 1 << 26;
@@ -44,7 +49,7 @@ export const sentencePieceFromBytes = (bytes: Uint8Array, source: string): Token
 export function tokenizerOf(model: TokenizerModel): Tokenizer {
   const encoder = new Encoder(model);
   return {
-    vocabularySize: model.pieces.length,
+    vocabularySize: model.table.size,
     padId: model.padId,
     eosId: model.eosId,
     bosId: model.bosId,

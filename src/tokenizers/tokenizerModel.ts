@@ -1,5 +1,6 @@
 import { FacetError } from "../errors.js";
-import { PieceTable } from "./pieceTable.js";
+import { type MergeTables, mergeTables } from "./mergeTables.js";
+import { type PieceTable, pieceTable } from "./pieceTable.js";
 import { SentencePiece_Type as Type } from "./sentencepiece_pb.js";
 
 export { Type };
@@ -26,6 +27,7 @@ export interface TokenizerParts {
 /** A tokenizer whose parts have been checked, with its look-up tables. */
 export interface TokenizerModel extends TokenizerParts {
   readonly table: PieceTable;
+  readonly merges: MergeTables;
   readonly unkId: number;
   /** The id of each byte's piece, 256 of them; undefined when the model has no byte fallback. */
   readonly byteIds: readonly number[] | undefined;
@@ -50,13 +52,11 @@ export function tokenizerModel(parts: TokenizerParts, source: string): Tokenizer
   const quoted = (id: number) => `piece ${id} (${JSON.stringify(pieces[id])})`;
   const long = pieces.findIndex((piece) => piece.length > LONGEST_PIECE);
   if (long >= 0) throw bad(`piece ${long} is longer than ${LONGEST_PIECE} letters.`);
-  const table = new PieceTable(pieces);
-  if (table.crowded !== undefined) {
-    throw bad(
-      `${quoted(table.crowded)} and too many others have the same hash. Get the file again.`,
-    );
+  const { table, crowded, duplicate } = pieceTable(pieces);
+  if (crowded !== undefined) {
+    throw bad(`${quoted(crowded)} and too many others have the same hash. Get the file again.`);
   }
-  if (table.duplicate) throw bad(`${table.duplicate.map(quoted).join(" and ")} are the same.`);
+  if (duplicate) throw bad(`${duplicate.map(quoted).join(" and ")} are the same.`);
   for (const [id, type] of types.entries()) {
     if (Number.isNaN(scores[id])) throw bad(`${quoted(id)} has no valid score.`);
     if (type === Type.UNUSED || type === Type.TYPE_UNSPECIFIED || Type[type] === undefined) {
@@ -73,7 +73,7 @@ export function tokenizerModel(parts: TokenizerParts, source: string): Tokenizer
     throw bad("it must have exactly one piece of type UNKNOWN.");
   }
   const byteIds = bytePieces(pieces, types, byteFallback, bad);
-  return { ...parts, table, unkId, byteIds };
+  return { ...parts, table, merges: mergeTables(table, scores, types), unkId, byteIds };
 }
 
 type Bad = (what: string) => FacetError;
