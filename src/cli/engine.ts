@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
+import { profileTo } from "./profileView.js";
 
 /** What the user may say about the engine, for every command that computes. */
 export const engineSchema = z.strictObject({
@@ -9,6 +10,10 @@ export const engineSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("keep a second copy of the weights, packed for products: faster, for that memory"),
+  profile: z
+    .string()
+    .optional()
+    .describe("show where the time of the first runs goes, and write it to this JSON file"),
 });
 
 /**
@@ -20,6 +25,10 @@ export async function openEngine(options: Partial<z.output<typeof engineSchema>>
     const reason = error instanceof Error ? error.message : String(error);
     throw new FacetError(`ONNX Runtime does not load: ${reason}\nRun "facet doctor" for more.`);
   });
-  const { threads, prepackWeights = false } = options;
-  return onnxEngine({ prepackWeights, ...(threads !== undefined && { threads }) });
+  const { threads, prepackWeights = false, profile } = options;
+  return onnxEngine({
+    prepackWeights,
+    ...(threads !== undefined && { threads }),
+    ...(profile !== undefined && { onProfile: profileTo(profile) }),
+  });
 }

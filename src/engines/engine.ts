@@ -24,5 +24,6 @@ export interface Executable {
 /** The contract of an engine: compile a program, run it. Nothing above it knows which one runs. */
 export interface Engine {
   readonly name: string;
-  compile(program: Program): Promise<Executable>;
+  /** `name` is what a profile calls the program. */
+  compile(program: Program, name?: string): Promise<Executable>;
 }

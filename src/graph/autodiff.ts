@@ -2,7 +2,7 @@ import { formatShape, sameShape } from "./dim.js";
 import { add } from "./elementwise.js";
 import { barrier } from "./layout.js";
 import { constant } from "./sources.js";
-import { apply, type Node, type Tensor } from "./tensor.js";
+import { apply, type Node, type Tensor, within } from "./tensor.js";
 
 /**
  * Gradients of a scalar with respect to `parameters`, added to the graph (reverse mode).
@@ -11,7 +11,10 @@ import { apply, type Node, type Tensor } from "./tensor.js";
  * adapter, no gradient of a frozen weight. Nodes built inside `checkpointed` are computed again
  * from their block's inputs instead of being kept.
  */
-export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
+export const gradients = (loss: Tensor, parameters: readonly Tensor[]): Tensor[] =>
+  within({ backward: true }, () => backpropagate(loss, parameters));
+
+function backpropagate(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
   if (loss.shape.length > 0) {
     throw new Error(`the loss must be a scalar, not ${formatShape(loss.shape)}`);
   }

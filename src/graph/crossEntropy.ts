@@ -1,4 +1,4 @@
-import { sameShape } from "./dim.js";
+import { elementCount, multiplyDims, sameShape } from "./dim.js";
 import { multiply } from "./elementwise.js";
 import { apply, expectFloat, type Operation, type Tensor } from "./tensor.js";
 
@@ -37,6 +37,9 @@ const crossEntropyOperation: Operation = {
       undefined,
     ];
   },
+  // The logits and the gradient of the hidden states.
+  flops: ({ inputs: [hidden, table] }) =>
+    multiplyDims(4, multiplyDims(elementCount(hidden!.shape), table!.shape[0]!)),
 };
 
 export interface CrossEntropy {

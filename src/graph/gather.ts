@@ -1,4 +1,4 @@
-import { type Dim, sameShape } from "./dim.js";
+import { type Dim, elementCount, multiplyDims, sameShape } from "./dim.js";
 import { apply1, expectFloat, type Operation, type Tensor } from "./tensor.js";
 
 const gatherRowsOperation: Operation = {
@@ -12,6 +12,8 @@ const gatherRowsOperation: Operation = {
     const [table, indices] = inputs as [Tensor, Tensor];
     return [scatterAddRows(outputGradients[0]!, indices, table.shape[0]!), undefined];
   },
+  // Of the table, only the rows that are asked for.
+  bytes: ({ outputs: [y] }) => multiplyDims(8, elementCount(y!.shape)),
 };
 
 /** Row `indices[…]` of a `[rows, width]` table, as float32: shape `[...indices.shape, width]`. */

@@ -1,4 +1,5 @@
 export * from "./autodiff.js";
+export * from "./cost.js";
 export * from "./crossEntropy.js";
 export * from "./dim.js";
 export * from "./elementwise.js";

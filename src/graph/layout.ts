@@ -21,6 +21,7 @@ const reshapeOperation: Operation = {
     return [{ shape: shape as Shape, dtype: x!.dtype }];
   },
   gradient: ({ inputs, outputGradients }) => [reshape(outputGradients[0]!, inputs[0]!.shape)],
+  bytes: () => 0,
 };
 
 /** The same elements in row-major order under another shape. */
@@ -70,6 +71,7 @@ const barrierOperation: Operation = {
     if (!sameShape(x!.shape, after!.shape)) throw new Error("shapes must be the same");
     return [{ shape: x!.shape, dtype: x!.dtype }];
   },
+  bytes: () => 0,
 };
 
 /** x, but not before `after` (of the same shape) is computed. It keeps recomputation from starting early. */

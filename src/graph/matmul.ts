@@ -1,4 +1,4 @@
-import { broadcastShapes, type Dim, sameDim } from "./dim.js";
+import { broadcastShapes, type Dim, elementCount, multiplyDims, sameDim } from "./dim.js";
 import { sumTo } from "./reduce.js";
 import { apply1, type Operation, type Tensor } from "./tensor.js";
 
@@ -43,6 +43,10 @@ const matmulOperation: Operation = {
       needs[0] ? sumTo(da(), a.shape) : undefined,
       needs[1] ? sumTo(db(), b.shape) : undefined,
     ];
+  },
+  flops: ({ inputs: [a], outputs: [y], attributes: { transposeA } }) => {
+    const inner = a!.shape.at(transposeA ? -2 : -1)!;
+    return multiplyDims(2, multiplyDims(inner, elementCount(y!.shape)));
   },
 };
 

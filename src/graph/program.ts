@@ -1,6 +1,6 @@
 import { nodesBefore } from "./autodiff.js";
 import { isInput } from "./sources.js";
-import { apply, type Node, type Tensor } from "./tensor.js";
+import { apply, type Node, type Tensor, within } from "./tensor.js";
 
 /** A graph ready for an engine: nodes in execution order, named inputs and outputs. */
 export interface Program {
@@ -24,7 +24,7 @@ export function program(outputs: Readonly<Record<string, Tensor>>): Program {
     let same = byKey.get(key);
     if (same === undefined) {
       const changed = inputs.some((input, i) => input !== node.inputs[i]);
-      same = changed ? apply(node.operation, inputs, node.attributes)[0]!.node : node;
+      same = changed ? withInputs(node, inputs) : node;
       byKey.set(key, same);
     }
     if (same !== node) {
@@ -37,6 +37,9 @@ export function program(outputs: Readonly<Record<string, Tensor>>): Program {
   const nodes = nodesBefore(...results.values());
   return { nodes, inputs: namedInputs(nodes), outputs: results };
 }
+
+const withInputs = (node: Node, inputs: readonly Tensor[]): Node =>
+  within(node, () => apply(node.operation, inputs, node.attributes)[0]!.node);
 
 function keyOf(node: Node, inputs: readonly Tensor[]): string {
   const large = node.attributes.values;

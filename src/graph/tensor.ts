@@ -1,4 +1,4 @@
-import { formatShape, type Shape } from "./dim.js";
+import { type Dim, formatShape, type Shape } from "./dim.js";
 
 /** "bfloat16" and "float16" are storage types of frozen weights; arithmetic is in float32. */
 export type DType = "float32" | "float16" | "bfloat16" | "int32" | "bool";
@@ -22,6 +22,8 @@ export interface Node {
   readonly outputs: readonly Tensor[];
   /** The activation-checkpointing block this node was built in, if any. */
   readonly block: number | undefined;
+  /** Whether automatic differentiation made it: a gradient, or a value computed again for one. */
+  readonly backward: boolean;
 }
 
 export interface TensorType {
@@ -52,10 +54,16 @@ export interface Operation {
     inputs: readonly Tensor[],
     attributes: Readonly<Record<string, Attribute>>,
   ): readonly Tensor[];
+  /** Floating-point operations of its matrix products, a multiply-add as two; absent: none. */
+  flops?(node: Node): Dim;
+  /** Bytes it reads and writes; absent: those of its inputs and outputs. */
+  bytes?(node: Node): Dim;
 }
 
+type Place = Pick<Node, "block" | "backward">;
+
 let nextId = 0;
-let currentBlock: number | undefined;
+let current: Place = { block: undefined, backward: false };
 
 /** Applies an operation; a shape error names the operation and the shapes it was given. */
 export function apply(
@@ -72,7 +80,7 @@ export function apply(
   }
   const outputs: Tensor[] = [];
   const id = nextId++;
-  const node: Node = { id, operation, inputs, attributes, outputs, block: currentBlock };
+  const node: Node = { id, operation, inputs, attributes, outputs, ...current };
   types.forEach((type, index) => {
     outputs.push({ node, index, ...type });
   });
@@ -88,21 +96,25 @@ export function apply1(
   return apply(operation, inputs, attributes)[0]!;
 }
 
+/** What `build` builds belongs to this place of the graph. */
+export function within<T>(place: Partial<Place>, build: () => T): T {
+  const outer = current;
+  const { block, backward } = { ...outer, ...place };
+  current = { block, backward };
+  try {
+    return build();
+  } finally {
+    current = outer;
+  }
+}
+
 let nextBlock = 0;
 
 /**
  * Builds part of a graph whose intermediate values the backward pass recomputes from the part's
  * inputs instead of keeping them (activation checkpointing, Chen et al. 2016, arXiv:1604.06174).
  */
-export function checkpointed<T>(build: () => T): T {
-  const outer = currentBlock;
-  currentBlock = nextBlock++;
-  try {
-    return build();
-  } finally {
-    currentBlock = outer;
-  }
-}
+export const checkpointed = <T>(build: () => T): T => within({ block: nextBlock++ }, build);
 
 export function expectFloat(...tensors: readonly Tensor[]): void {
   for (const tensor of tensors) {

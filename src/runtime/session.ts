@@ -77,7 +77,7 @@ export function openSession(
     const key = `${kind}:${length}`;
     const known = compiled.get(key);
     if (known !== undefined) return known;
-    const executable = engine.compile(build(length));
+    const executable = engine.compile(build(length), kind);
     compiled.set(key, executable);
     return executable;
   };
@@ -100,7 +100,8 @@ export function openSession(
       if (gained.size > 0) {
         throw new FacetError("A DoRA adapter can be used and exported, but not trained.");
       }
-      return compile(`training:${recompute}`, maxLength, (length) =>
+      const kind = recompute ? "training with recomputation" : "training";
+      return compile(kind, maxLength, (length) =>
         trainingProgram(trainingGraph, { maxLength: length, recompute }),
       );
     },

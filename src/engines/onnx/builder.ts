@@ -56,6 +56,16 @@ export class ModelBuilder {
   readonly #runtimeIntegers = new Map<string, RuntimeIntegers>();
   readonly #weightFiles = new Set<string>();
   #counter = 0;
+  #owner = "";
+
+  /** Nodes emitted from now on are named for this one of the program, which a profile goes by. */
+  startNode(id: number): void {
+    this.#owner = `${id}`;
+  }
+
+  #nodeName(opType: string): string {
+    return `${this.#owner}:${opType}#${this.#counter++}`;
+  }
 
   fresh(): string {
     return `%${this.#counter++}`;
@@ -66,11 +76,11 @@ export class ModelBuilder {
     opType: string,
     inputs: readonly string[],
     attributes: Record<string, AttributeValue> = {},
-    options: { outputs?: readonly string[]; domain?: string; label?: string } = {},
+    options: { outputs?: readonly string[]; domain?: string } = {},
   ): string {
     const output = options.outputs ?? [this.fresh()];
     const attribute = Object.entries(attributes).map(([name, value]) => toAttribute(name, value));
-    const name = `${options.label ?? opType}#${this.#counter++}`;
+    const name = this.#nodeName(opType);
     const node = { opType, input: [...inputs], output: [...output], attribute, name };
     this.#nodes.push(create(NodeProtoSchema, { ...node, domain: options.domain ?? "" }));
     return output[0]!;
@@ -86,20 +96,22 @@ export class ModelBuilder {
     const output = this.fresh();
     const attribute = [toAttribute("to", elementType.float32)];
     const node = { opType: "Cast", input: [weight], output: [output], attribute };
-    this.#widenings.push(create(NodeProtoSchema, { ...node, name: `widen ${weight} ${output}` }));
+    this.#widenings.push(create(NodeProtoSchema, { ...node, name: this.#nodeName("Cast") }));
     return output;
   }
 
   /** Builds a subgraph: what `build` emits becomes its body. */
   subgraph(inputs: readonly ValueInfoProto[], build: () => readonly ValueInfoProto[]): Subgraph {
-    const outer = this.#nodes;
+    const outer = { nodes: this.#nodes, owner: this.#owner };
     const nodes: NodeProto[] = [];
     this.#nodes = nodes;
+    this.#owner = `body of ${outer.owner}`;
     try {
       const outputs = build();
       return { nodes, inputs: [...inputs], outputs: [...outputs] };
     } finally {
-      this.#nodes = outer;
+      this.#nodes = outer.nodes;
+      this.#owner = outer.owner;
     }
   }
 

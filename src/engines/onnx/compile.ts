@@ -26,6 +26,7 @@ export function toOnnx(program: Program): OnnxModel {
   }
   const consumed = consumers(program);
   for (const node of program.nodes) {
+    model.startNode(node.id);
     const outputs = node.outputs.map((tensor) => outputNames.get(tensor) ?? model.fresh());
     const source = sources[node.operation.name];
     if (source !== undefined) {

@@ -4,7 +4,9 @@ import { FacetError } from "../../errors.js";
 import type { FileRegion, Program } from "../../graph/index.js";
 import { bindInputs, checkOutputs } from "../bindings.js";
 import type { Engine, Executable, HostTensor } from "../engine.js";
+import type { ProgramProfile } from "../profile.js";
 import { toOnnx } from "./compile.js";
+import { openProfiler } from "./profiler.js";
 
 export interface OnnxEngineOptions {
   /** Threads inside one operator; default: all cores available to the process. */
@@ -16,21 +18,38 @@ export interface OnnxEngineOptions {
   readonly prepackWeights?: boolean;
   /** ONNX Runtime's own graph rewriting. Default "disabled": the program is already what should run. */
   readonly optimization?: "disabled" | "all";
-  /** Prefix of the file in which ONNX Runtime writes the time of every node. */
-  readonly profile?: string;
+  /** Given for each program where the time of its first runs went, when they are done or it is closed. */
+  readonly onProfile?: (profile: ProgramProfile) => void;
 }
 
 /** The default engine: one ONNX model per program, run by ONNX Runtime on the CPU. */
 export function onnxEngine(options: OnnxEngineOptions = {}): Engine {
   return {
     name: "onnx",
-    compile: (program) => compile(program, options),
+    compile: (program, programName = "program") => compile(program, programName, options),
   };
 }
 
-async function compile(program: Program, options: OnnxEngineOptions): Promise<Executable> {
+async function compile(
+  program: Program,
+  name: string,
+  options: OnnxEngineOptions,
+): Promise<Executable> {
   const { bytes, runtimeIntegers, weightFolder } = toOnnx(program);
-  const session = await createSession(bytes, weightFolder, !widensLargeWeights(program), options);
+  const keepsBuffers = !widensLargeWeights(program);
+  let profiler = options.onProfile && openProfiler(name, program);
+  const session = await createSession(bytes, {
+    ...options,
+    weightFolder,
+    keepsBuffers,
+    profile: profiler?.prefix,
+  });
+  const endProfile = () => {
+    session.endProfiling();
+    const profile = profiler?.finish();
+    profiler = undefined;
+    if (profile !== undefined) options.onProfile?.(profile);
+  };
   const outputNames = [...program.outputs.keys()];
   let open = true;
   return {
@@ -46,7 +65,9 @@ async function compile(program: Program, options: OnnxEngineOptions): Promise<Ex
       }
       const fetches: Record<string, ort.Tensor | null> = {};
       for (const name of outputNames) fetches[name] = into[name] ? toOrt(into[name]) : null;
+      const began = performance.now();
       const results = await session.run(feeds, fetches);
+      if (profiler?.ran(bindings, performance.now() - began)) endProfile();
       return Object.fromEntries(
         outputNames.map((name) => [name, into[name] ?? fromOrt(results[name]!)]),
       );
@@ -54,6 +75,7 @@ async function compile(program: Program, options: OnnxEngineOptions): Promise<Ex
     async close() {
       if (!open) return;
       open = false;
+      if (profiler !== undefined) endProfile();
       await session.release();
     },
   };
@@ -70,19 +92,25 @@ function widensLargeWeights(program: Program): boolean {
   });
 }
 
+interface SessionOptions extends Omit<OnnxEngineOptions, "onProfile"> {
+  readonly weightFolder: string | undefined;
+  /** Whether memory that a run has used is kept for the next one. */
+  readonly keepsBuffers: boolean;
+  /** Prefix of the file in which ONNX Runtime writes the time of every node. */
+  readonly profile: string | undefined;
+}
+
 async function createSession(
   bytes: Uint8Array,
-  weightFolder: string | undefined,
-  keepsBuffers: boolean,
-  options: OnnxEngineOptions,
+  options: SessionOptions,
 ): Promise<ort.InferenceSession> {
   const session: Record<string, unknown> = {
     // Spinning threads collapse when a neighbour takes a core.
     intra_op: { allow_spinning: "0" },
     disable_prepacking: options.prepackWeights ? "0" : "1",
   };
-  if (weightFolder !== undefined) {
-    session.model_external_initializers_file_folder_path = weightFolder;
+  if (options.weightFolder !== undefined) {
+    session.model_external_initializers_file_folder_path = options.weightFolder;
   }
   try {
     return await ort.InferenceSession.create(bytes, {
@@ -93,7 +121,7 @@ async function createSession(
       logSeverityLevel: 3,
       // A pattern per input length costs memory and, measured, gains no time.
       enableMemPattern: false,
-      enableCpuMemArena: keepsBuffers,
+      enableCpuMemArena: options.keepsBuffers,
       ...(options.profile ? { enableProfiling: true, profileFilePrefix: options.profile } : {}),
       // Folding would keep a float32 copy of every weight stored in half precision.
       extra: { session, optimization: { disable_specified_optimizers: "ConstantFolding" } },
