@@ -1,5 +1,6 @@
+import { statSync } from "node:fs";
 import {
-  asyncBufferFromFile,
+  type AsyncBuffer,
   type Compressors,
   parquetMetadataAsync,
   parquetReadObjects,
@@ -7,7 +8,9 @@ import {
 } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { FacetError } from "../errors.js";
+import { readFully, withFile } from "../formats/exactRead.js";
 import { type Row, rowOf } from "./rows.js";
+import { unreadable } from "./unreadable.js";
 
 /**
  * The rows of a Parquet file, a group of rows in memory at a time. Columns of lists and structures are named, not read.
@@ -21,6 +24,7 @@ export async function* parquetRows(path: string): AsyncGenerator<Row> {
     try {
       group = await groups.next();
     } catch (cause) {
+      if (cause instanceof FacetError) throw cause;
       throw new FacetError(
         `${path} is no Parquet file that can be read: ${(cause as Error).message}.`,
         { cause },
@@ -32,7 +36,7 @@ export async function* parquetRows(path: string): AsyncGenerator<Row> {
 }
 
 async function* rowGroups(path: string): AsyncGenerator<Record<string, unknown>[]> {
-  const file = await asyncBufferFromFile(path);
+  const file = bufferOf(path);
   const metadata = await parquetMetadataAsync(file);
   const columns = parquetSchema(metadata).children;
   const flat = columns.filter(({ children }) => children.length === 0).map((c) => c.element.name);
@@ -62,6 +66,27 @@ async function* rowGroups(path: string): AsyncGenerator<Record<string, unknown>[
     yield rows;
     rowStart = rowEnd;
   }
+}
+
+/** The file as the library wants it. What it asks for is there at once, so that nothing goes on after a failure. */
+function bufferOf(path: string): AsyncBuffer {
+  let byteLength: number;
+  try {
+    byteLength = statSync(path).size;
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  return {
+    byteLength,
+    slice(start, end = byteLength) {
+      if (!(start >= 0 && start <= end && end <= byteLength)) {
+        throw new Error("it points outside of itself");
+      }
+      const bytes = new Uint8Array(end - start);
+      withFile(path, (handle) => readFully(handle, bytes, start, path));
+      return bytes.buffer;
+    },
+  };
 }
 
 /** Bytes that a page may unpack to: no packing makes a thousandth of real text. */

@@ -98,6 +98,37 @@ describe("every kind of file gives the same rows", () => {
   });
 });
 
+describe("a Parquet file that is damaged or made to harm", () => {
+  const refuses = async (bytes: Uint8Array, message: RegExp) => {
+    await expect(fields("a.parquet", bytes)).rejects.toThrow(FacetError);
+    await expect(fields("a.parquet", bytes)).rejects.toThrow(message);
+  };
+
+  it("is refused when it ends early, or its parts are elsewhere", async () => {
+    await refuses(parquet.slice(0, -30), /no Parquet file that can be read/);
+    await refuses(parquet.slice(40), /no Parquet file that can be read/);
+  });
+
+  it("is refused when it says that there are more rows than it has", async () => {
+    const long = parquetWriteBuffer({
+      columnData: [{ name: "text", data: ["a"], type: "STRING" }],
+    });
+    const bytes = new Uint8Array(long);
+    // A number of rows is a varint of one byte: 1 becomes many wherever it stands.
+    const places = [...bytes.keys()].filter((at) => bytes[at] === 0x16 && bytes[at + 1] === 2);
+    const outcomes = await Promise.all(
+      places.map((at) => {
+        const more = Uint8Array.from(bytes);
+        more[at + 1] = 0x7e;
+        return fields("a.parquet", more).catch((error: unknown) => error);
+      }),
+    );
+    const errors = outcomes.filter((outcome) => !Array.isArray(outcome));
+    expect(errors.every((error) => error instanceof FacetError)).toBe(true);
+    expect(errors.map(String).join("\n")).toMatch(/it claims \d+ rows and has 1/);
+  });
+});
+
 describe("rows know where they come from", () => {
   it("lines of JSON Lines, blank ones counted", async () => {
     const found = await rows("a.jsonl", '\ufeff{"a":"1"}\n\n  \r\n{"a":"2","b":"é\\n"}\r\n');
