@@ -5,13 +5,18 @@ export class Unjustified extends Error {}
  * Lets `use` ask for `limit` bytes of buffers and long lists in all. What asks for more gets an error, which this
  * throws even when `use` catches it.
  */
-export function withAllocationLimit(limit: number, use: () => void): void {
+export async function withAllocationLimit(
+  limit: number,
+  use: () => void | Promise<void>,
+): Promise<void> {
   install();
   spent = 0;
   most = limit;
   refusal = undefined;
   try {
-    use();
+    // Most readers are done at once, and a turn of the event loop takes longer than they do.
+    const reading = use();
+    if (reading !== undefined) await reading;
   } finally {
     most = Number.POSITIVE_INFINITY;
     // biome-ignore lint/correctness/noUnsafeFinally: the refusal comes before what `use` made of it.

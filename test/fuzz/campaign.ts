@@ -44,18 +44,24 @@ export async function fuzz(
   const counting: FuzzedFormat = {
     ...format,
     read: (folder) => {
-      format.read(folder);
-      accepted++;
+      const reading = format.read(folder);
+      if (reading === undefined) {
+        accepted++;
+        return;
+      }
+      return reading.then(() => {
+        accepted++;
+      });
     },
   };
-  const run = (files: Files): Finding | undefined => {
+  const run = async (files: Files): Promise<Finding | undefined> => {
     watch?.(files);
-    const finding = runCase(counting, files);
+    const finding = await runCase(counting, files);
     watch?.(undefined);
     return finding;
   };
   for (const [i, files] of seeds.entries()) {
-    const finding = run(files);
+    const finding = await run(files);
     if (finding !== undefined || accepted !== i + 1) {
       throw new Error(`${format.name}: seed ${i} is refused: ${finding?.message ?? "FacetError"}`);
     }
@@ -76,12 +82,12 @@ export async function fuzz(
       const base = corpus[recent + random.below(corpus.length - recent)]!;
       const files = mutate(happens(random, 4) ? pick(random, seeds) : base, corpus, random);
       batch.push(files);
-      const finding = run(files);
+      const finding = await run(files);
       if (finding === undefined || findings.has(finding.signature)) continue;
       findings.set(finding.signature, { ...finding, number, files });
     }
     if (guide !== undefined && guide.fresh() > 0) {
-      const reaching = thoseOfNewCode(batch, run, guide);
+      const reaching = await thoseOfNewCode(batch, run, guide);
       // What depends on more than one case is not looked for again.
       if (reaching.length === 0) guide.keep();
       corpus.push(...reaching);
@@ -92,12 +98,12 @@ export async function fuzz(
 }
 
 /** Those of some inputs that reach new code, each found by running half of them, and half of these. */
-function thoseOfNewCode(
+async function thoseOfNewCode(
   batch: readonly Files[],
-  run: (files: Files) => unknown,
+  run: (files: Files) => Promise<unknown>,
   coverage: Coverage,
-): Files[] {
-  for (const files of batch) run(files);
+): Promise<Files[]> {
+  for (const files of batch) await run(files);
   if (coverage.fresh() === 0) return [];
   if (batch.length === 1) {
     coverage.keep();
@@ -105,7 +111,7 @@ function thoseOfNewCode(
   }
   const half = batch.length >> 1;
   return [
-    ...thoseOfNewCode(batch.slice(0, half), run, coverage),
-    ...thoseOfNewCode(batch.slice(half), run, coverage),
+    ...(await thoseOfNewCode(batch.slice(0, half), run, coverage)),
+    ...(await thoseOfNewCode(batch.slice(half), run, coverage)),
   ];
 }

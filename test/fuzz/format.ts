@@ -9,7 +9,11 @@ export interface FuzzedFormat {
    * Reads the files below `folder` and uses all that came out of them. Throws a FacetError for what Facet refuses;
    * any other error is a finding, as is one that says that the reader gave something which cannot be.
    */
-  read(folder: string): void;
+  read(folder: string): void | Promise<void>;
+  /** Whether it reads streams, for which its files have to be on the disk. */
+  readonly onDisk?: boolean;
+  /** Milliseconds that the reader itself allows a stranger's file; default: none. */
+  readonly allowed?: number;
 }
 
 /** Throws when a reader gave something that cannot be. */

@@ -15,9 +15,9 @@ afterAll(() => {
 });
 
 describe.each(formats)("$name", (format) => {
-  test("what was once read wrongly is read or refused", () => {
+  test("what was once read wrongly is read or refused", async () => {
     for (const [name, files] of savedCases(format.name)) {
-      expect(runCase(format, files), name).toBeUndefined();
+      expect(await runCase(format, files), name).toBeUndefined();
     }
   });
 

@@ -13,12 +13,15 @@ export const FOLDER = "/fuzzed";
  * a file system, and here it shows when a reader looks elsewhere. Returns the paths outside of the folder that were
  * asked for, and how many files were left open.
  */
-export function withFiles(files: Files, use: () => void): { outside: string[]; open: number } {
+export async function withFiles(
+  files: Files,
+  use: () => Promise<void>,
+): Promise<{ outside: string[]; open: number }> {
   install();
   const folder = { files, outside: [], handles: new Map() };
   current = folder;
   try {
-    use();
+    await use();
   } finally {
     current = undefined;
   }

@@ -11,8 +11,9 @@ afterAll(() => {
   plainConstructors();
 });
 
-const kindOf = (read: (folder: string) => void) =>
-  runCase({ name: "x", seeds: () => [], read }, new Map([["a.txt", Uint8Array.of(65)]]))?.kind;
+const kindOf = async (read: (folder: string) => void) =>
+  (await runCase({ name: "x", seeds: () => [], read }, new Map([["a.txt", Uint8Array.of(65)]])))
+    ?.kind;
 
 function refused(read: () => void): void {
   try {
@@ -23,19 +24,21 @@ function refused(read: () => void): void {
 }
 
 describe("a reader", () => {
-  test("may read the files that it is given, and refuse them", () => {
+  test("may read the files that it is given, and refuse them", async () => {
     expect(
-      kindOf((folder) => {
+      await kindOf((folder) => {
         if (readFileSync(join(folder, "a.txt"), "utf8") !== "A") throw new Error();
         throw new FacetError("refused");
       }),
     ).toBeUndefined();
   });
 
-  test("must not throw anything else, go elsewhere, or leave a file open", () => {
-    expect(kindOf(() => (undefined as unknown as string).length)).toBe("crash");
-    expect(kindOf((folder) => refused(() => readFileSync(join(folder, "../x"))))).toBe("outside");
-    expect(kindOf((folder) => openSync(join(folder, "a.txt"), "r"))).toBe("left open");
+  test("must not throw anything else, go elsewhere, or leave a file open", async () => {
+    expect(await kindOf(() => (undefined as unknown as string).length)).toBe("crash");
+    expect(await kindOf((folder) => refused(() => readFileSync(join(folder, "../x"))))).toBe(
+      "outside",
+    );
+    expect(await kindOf((folder) => openSync(join(folder, "a.txt"), "r"))).toBe("left open");
   });
 
   test.each([
@@ -46,14 +49,14 @@ describe("a reader", () => {
     ["many objects", () => Array.from({ length: 1e6 }, (_, i) => ({ i, text: `${i}` }))],
   ])(
     "must not ask for room that its files do not justify, even if it refuses them: %s",
-    (_, make) => {
-      expect(kindOf(() => refused(() => expect(make()).toBeDefined()))).toBe("memory");
+    async (_, make) => {
+      expect(await kindOf(() => refused(() => expect(make()).toBeDefined()))).toBe("memory");
     },
   );
 
-  test("must not take long", () => {
+  test("must not take long", async () => {
     expect(
-      kindOf(() => {
+      await kindOf(() => {
         const start = performance.now();
         while (performance.now() - start < 400);
       }),

@@ -25,6 +25,8 @@ const messages = [
 
 export const chatTemplate: FuzzedFormat = {
   name: "chat-template",
+  // Each rendering has two seconds, and there are some of them.
+  allowed: 10_000,
   seeds: () => [gemma, plain].map((source) => fileOf(file, source)),
   read(folder) {
     const template = readTemplate(readText(join(folder, file)), tokenizer);
