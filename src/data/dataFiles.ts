@@ -106,7 +106,7 @@ function isParquet(path: string): boolean {
   const bytes = Buffer.alloc(4);
   const file = openSync(path, "r");
   try {
-    return readSync(file, bytes) === 4 && bytes.toString("latin1") === "PAR1";
+    return readSync(file, bytes, 0, 4, 0) === 4 && bytes.toString("latin1") === "PAR1";
   } finally {
     closeSync(file);
   }

@@ -13,15 +13,19 @@ const LARGEST_OBJECT = 2 ** 28;
  */
 export async function* jsonFileRows(path: string): AsyncGenerator<Row> {
   const pieces = fileText(path);
-  // Leaving a loop over the pieces would end them.
-  let head = "";
-  for (let next = await pieces.next(); !next.done; next = await pieces.next()) {
-    head += next.value;
-    if (head.trim() !== "") break;
+  try {
+    // Leaving a loop over the pieces would end them.
+    let head = "";
+    for (let next = await pieces.next(); !next.done; next = await pieces.next()) {
+      head += next.value;
+      if (head.trim() !== "") break;
+    }
+    if (head.trim() === "") return;
+    if (head.trimStart().startsWith("[")) yield* listRows(head, pieces, path);
+    else yield* objectRows(await whole(head, pieces, path), path);
+  } finally {
+    await pieces.return(undefined);
   }
-  if (head.trim() === "") return;
-  if (head.trimStart().startsWith("[")) yield* listRows(head, pieces, path);
-  else yield* objectRows(await whole(head, pieces, path), path);
 }
 
 async function* listRows(

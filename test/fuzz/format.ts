@@ -10,8 +10,6 @@ export interface FuzzedFormat {
    * any other error is a finding, as is one that says that the reader gave something which cannot be.
    */
   read(folder: string): void | Promise<void>;
-  /** Whether it reads streams, for which its files have to be on the disk. */
-  readonly onDisk?: boolean;
   /** Milliseconds that the reader itself allows a stranger's file; default: none. */
   readonly allowed?: number;
 }

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fuzz } from "./campaign.js";
 import { watchCoverage } from "./coverage.js";
-import { dataFileFormats, fuzzDataFiles } from "./dataFiles.js";
 import { formats } from "./formats.js";
 import { saveCase } from "./savedCases.js";
 import { watchdog } from "./watchdog.js";
@@ -22,7 +21,7 @@ const seed = Number(values.seed);
 if (!Number.isSafeInteger(cases) || !Number.isSafeInteger(seed)) {
   throw new Error("--cases and --seed are whole numbers");
 }
-const names = [...formats.map(({ name }) => name), ...dataFileFormats];
+const names = formats.map(({ name }) => name);
 const unknown = values.format?.find((name) => !names.includes(name));
 if (unknown !== undefined) {
   throw new Error(`unknown format ${unknown}; known: ${names.join(", ")}`);
@@ -54,20 +53,4 @@ for (const format of chosen) {
   console.log(JSON.stringify(line));
   if (values.log !== undefined)
     writeFileSync(values.log, `${JSON.stringify(line)}\n`, { flag: "a" });
-}
-
-for (const format of dataFileFormats.filter((name) => values.format?.includes(name) ?? true)) {
-  const start = performance.now();
-  const { accepted, findings } = await fuzzDataFiles(format, {
-    ...{ seed, cases },
-    progress: (done) => console.log(`${format}: ${done} cases`),
-  });
-  for (const { number, message } of findings) {
-    console.log(`case ${number}: ${message}`);
-    process.exitCode = 1;
-  }
-  const seconds = Math.round((performance.now() - start) / 1000);
-  console.log(
-    JSON.stringify({ format, seed, cases, seconds, accepted, findings: findings.length }),
-  );
 }

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { basename, resolve } from "node:path";
+import { Readable } from "node:stream";
 
 /** Files by their path below a folder. */
 export type Files = ReadonlyMap<string, Uint8Array>;
@@ -28,13 +29,6 @@ export async function withFiles(
   return { outside: folder.outside, open: folder.handles.size };
 }
 
-/** Gives node:fs back as it was. */
-export function uninstall(): void {
-  Object.assign(fs, original);
-  installed = false;
-  syncBuiltinESMExports();
-}
-
 interface Folder {
   readonly files: Files;
   readonly outside: string[];
@@ -42,49 +36,125 @@ interface Folder {
   readonly handles: Map<number, Uint8Array | undefined>;
 }
 
-type Entry = Uint8Array | "folder" | undefined;
+type Entry = Uint8Array | "folder";
 
 let current: Folder | undefined;
 let installed = false;
 let nextHandle = 1_000_000;
 
-const {
-  openSync,
-  closeSync,
-  fstatSync,
-  readSync,
-  readFileSync,
-  existsSync,
-  statSync,
-  readdirSync,
-  realpathSync,
-} = fs;
-const original = {
-  openSync,
-  closeSync,
-  fstatSync,
-  readSync,
-  readFileSync,
-  existsSync,
-  statSync,
-  readdirSync,
-  realpathSync,
-};
+type Calls = Record<string, (...args: never[]) => unknown>;
+const calls = fs as unknown as Calls;
+const original: Calls = { ...calls };
 
 function install(): void {
   if (installed) return;
   installed = true;
-  Object.assign(fs, {
-    ...{ openSync: open, closeSync: close, fstatSync: fstat, readSync: read },
-    ...{ readFileSync: readFile, existsSync: exists, statSync: stat, readdirSync: readdir },
-    realpathSync: realpath,
-  });
+  for (const [name, call] of Object.entries(inMemory)) {
+    calls[name] = (...args) =>
+      current === undefined ? original[name]!(...args) : call(current, ...args);
+  }
   syncBuiltinESMExports();
 }
 
+/** Gives node:fs back as it was. */
+export function uninstall(): void {
+  for (const name of Object.keys(inMemory)) calls[name] = original[name]!;
+  installed = false;
+  syncBuiltinESMExports();
+}
+
+/** The calls of node:fs that readers make, for a folder in memory. */
+const inMemory: Record<string, (folder: Folder, ...args: never[]) => unknown> = {
+  openSync: open,
+
+  closeSync(folder, handle: number): void {
+    if (!folder.handles.delete(handle)) throw failure("EBADF", "close", handle);
+  },
+
+  fstatSync: (folder, handle: number) => stats(folder.handles.get(handle) ?? "folder"),
+
+  readSync(folder, handle: number, out: Uint8Array, ...range: [number, number, number]): number {
+    const [offset, length, position] = range;
+    const bytes = folder.handles.get(handle);
+    if (bytes === undefined) throw failure("EISDIR", "read", handle);
+    const inRange = range.every((n) => Number.isSafeInteger(n) && n >= 0);
+    if (!inRange || offset + length > out.length) {
+      throw new RangeError(
+        `read of ${length} bytes at ${position} into ${offset} of ${out.length}`,
+      );
+    }
+    const part = bytes.subarray(position, position + length);
+    out.set(part, offset);
+    return part.length;
+  },
+
+  readFileSync(folder, path: string, options?: string | { encoding?: string }): unknown {
+    const entry = found(folder, path, "open");
+    if (entry === "folder") throw failure("EISDIR", "read", path);
+    const copy = Buffer.from(entry);
+    const encoding = typeof options === "string" ? options : options?.encoding;
+    return encoding ? copy.toString(encoding as BufferEncoding) : copy;
+  },
+
+  createReadStream: readStream,
+
+  existsSync: (folder, path: string): boolean =>
+    !path.includes("\0") && entryAt(folder, path) !== undefined,
+
+  statSync: (folder, path: string) => stats(found(folder, path, "stat")),
+
+  readdirSync(folder, path: string, options?: { withFileTypes?: boolean }): unknown {
+    if (found(folder, path, "scandir") !== "folder") throw failure("ENOTDIR", "scandir", path);
+    const place = resolve(path);
+    const prefix = place === FOLDER ? "" : `${place.slice(FOLDER.length + 1)}/`;
+    const below = [...folder.files.keys()].filter((name) => name.startsWith(prefix));
+    const names = [...new Set(below.map((name) => name.slice(prefix.length).split("/")[0]!))];
+    if (!options?.withFileTypes) return names;
+    return names.map((name) => ({
+      name: basename(name),
+      ...stats(folder.files.get(prefix + name) ?? "folder"),
+    }));
+  },
+
+  realpathSync(folder, path: string): string {
+    found(folder, path, "realpath");
+    return path;
+  },
+};
+
+function open(folder: Folder, path: string): number {
+  const entry = found(folder, path, "open");
+  folder.handles.set(++nextHandle, entry === "folder" ? undefined : entry);
+  return nextHandle;
+}
+
+/** A stream of small pieces, so that what lies over an edge between two is tried with small files. */
+function readStream(folder: Folder, path: string): Readable {
+  let handle: number | undefined;
+  let at = 0;
+  return new Readable({
+    read() {
+      try {
+        handle ??= open(folder, path);
+        const bytes = folder.handles.get(handle);
+        if (bytes === undefined) throw failure("EISDIR", "read", path);
+        const end = at + 1 + Math.max(bytes.length >> 2, bytes.length % 61);
+        this.push(at < bytes.length ? Buffer.from(bytes.subarray(at, end)) : null);
+        at = end;
+      } catch (error) {
+        this.destroy(error as Error);
+      }
+    },
+    destroy(error, done) {
+      if (handle !== undefined) folder.handles.delete(handle);
+      done(error);
+    },
+  });
+}
+
 /** What is at a path; what lies outside of the folder is noted, and not there. */
-function entryAt(folder: Folder, path: unknown): Entry {
-  const place = resolve(String(path));
+function entryAt(folder: Folder, path: string): Entry | undefined {
+  const place = resolve(path);
   if (place !== FOLDER && !place.startsWith(`${FOLDER}/`)) {
     folder.outside.push(place);
     return undefined;
@@ -98,8 +168,8 @@ function entryAt(folder: Folder, path: unknown): Entry {
 }
 
 /** As Node.js refuses a path with a zero byte. */
-function requirePath(path: unknown): void {
-  if (typeof path !== "string" || !path.includes("\0")) return;
+function requirePath(path: string): void {
+  if (!path.includes("\0")) return;
   const error = new TypeError("The argument 'path' must be a string without null bytes.");
   throw Object.assign(error, { code: "ERR_INVALID_ARG_VALUE" });
 }
@@ -108,92 +178,16 @@ function failure(code: string, syscall: string, path: unknown): Error {
   return Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, syscall, path });
 }
 
-function found(folder: Folder, path: unknown, syscall: string): Uint8Array | "folder" {
+function found(folder: Folder, path: string, syscall: string): Entry {
   requirePath(path);
   const entry = entryAt(folder, path);
   if (entry === undefined) throw failure("ENOENT", syscall, path);
   return entry;
 }
 
-const stats = (entry: Uint8Array | "folder" | undefined) => ({
-  size: entry === undefined || entry === "folder" ? 4096 : entry.length,
+const stats = (entry: Entry) => ({
+  size: entry === "folder" ? 4096 : entry.length,
   mtimeMs: 0,
-  isDirectory: () => entry === undefined || entry === "folder",
-  isFile: () => entry !== undefined && entry !== "folder",
+  isDirectory: () => entry === "folder",
+  isFile: () => entry !== "folder",
 });
-
-function open(...args: Parameters<typeof openSync>): number {
-  if (current === undefined) return openSync(...args);
-  const entry = found(current, args[0], "open");
-  current.handles.set(++nextHandle, entry === "folder" ? undefined : entry);
-  return nextHandle;
-}
-
-function close(handle: number): void {
-  if (current === undefined) closeSync(handle);
-  else if (!current.handles.delete(handle)) throw failure("EBADF", "close", handle);
-}
-
-function fstat(...args: Parameters<typeof fstatSync>): unknown {
-  if (current === undefined) return fstatSync(...args);
-  return stats(current.handles.get(args[0]));
-}
-
-function read(...args: unknown[]): number {
-  const [handle, out, offset, length, position] = args as [
-    number,
-    Uint8Array,
-    number,
-    number,
-    number,
-  ];
-  if (current === undefined) return readSync(handle, out, offset, length, position);
-  const bytes = current.handles.get(handle);
-  if (bytes === undefined) throw failure("EISDIR", "read", handle);
-  const inRange = [offset, length, position].every((n) => Number.isSafeInteger(n) && n >= 0);
-  if (!inRange || offset + length > out.length) {
-    throw new RangeError(`read of ${length} bytes at ${position} into ${offset} of ${out.length}`);
-  }
-  const part = bytes.subarray(position, position + length);
-  out.set(part, offset);
-  return part.length;
-}
-
-function readFile(...args: Parameters<typeof readFileSync>): unknown {
-  if (current === undefined) return readFileSync(...args);
-  const entry = found(current, args[0], "open");
-  if (entry === "folder") throw failure("EISDIR", "read", args[0]);
-  const copy = Buffer.from(entry);
-  const encoding = typeof args[1] === "string" ? args[1] : args[1]?.encoding;
-  return encoding ? copy.toString(encoding) : copy;
-}
-
-function exists(path: unknown): boolean {
-  if (current === undefined) return existsSync(path as string);
-  return !String(path).includes("\0") && entryAt(current, path) !== undefined;
-}
-
-function stat(...args: Parameters<typeof statSync>): unknown {
-  if (current === undefined) return statSync(...args);
-  return stats(found(current, args[0], "stat"));
-}
-
-function readdir(path: string, options?: { withFileTypes?: boolean }): unknown {
-  if (current === undefined) return readdirSync(path, options as never);
-  if (found(current, path, "scandir") !== "folder") throw failure("ENOTDIR", "scandir", path);
-  const place = resolve(path);
-  const prefix = place === FOLDER ? "" : `${place.slice(FOLDER.length + 1)}/`;
-  const below = [...current.files.keys()].filter((name) => name.startsWith(prefix));
-  const names = [...new Set(below.map((name) => name.slice(prefix.length).split("/")[0]!))];
-  if (!options?.withFileTypes) return names;
-  return names.map((name) => ({
-    name: basename(name),
-    ...stats(current!.files.get(prefix + name)),
-  }));
-}
-
-function realpath(...args: Parameters<typeof realpathSync>): unknown {
-  if (current === undefined) return realpathSync(...args);
-  found(current, args[0], "realpath");
-  return args[0];
-}

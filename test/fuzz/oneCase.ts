@@ -1,6 +1,3 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { FacetError } from "../../src/errors.js";
@@ -55,18 +52,15 @@ async function attempt(
   let unjustified: unknown;
   const heap = getHeapStatistics().used_heap_size;
   const start = performance.now();
-  const within = async (folder: string) => {
+  const { outside, open } = await withFiles(files, async () => {
     const limit = BUFFERS.fixed + BUFFERS.perByte * size;
     try {
-      await withAllocationLimit(limit, () => format.read(folder));
+      await withAllocationLimit(limit, () => format.read(FOLDER));
     } catch (error) {
       if (error instanceof Unjustified) unjustified = error;
       else if (!(error instanceof FacetError)) crash = error;
     }
-  };
-  const { outside, open } = format.onDisk
-    ? await onDisk(files, within)
-    : await withFiles(files, () => within(FOLDER));
+  });
   const milliseconds = performance.now() - start;
   const grown = getHeapStatistics().used_heap_size - heap;
   if (outside.length > 0) return found("outside", `asked for ${outside[0]}`);
@@ -80,21 +74,6 @@ async function attempt(
     return found("slow", `${Math.round(milliseconds)} ms for ${size} bytes`);
   }
   return undefined;
-}
-
-/** Lets `use` see the files in a folder of the system's memory, where it has one. */
-async function onDisk(files: Files, use: (folder: string) => Promise<void>) {
-  const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "facet-fuzz-"));
-  for (const [name, bytes] of files) {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    writeFileSync(join(folder, name), bytes);
-  }
-  try {
-    await use(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-  return { outside: [], open: 0 };
 }
 
 function found(kind: Finding["kind"], what: string, error?: unknown): Finding {
