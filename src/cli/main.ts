@@ -1,23 +1,26 @@
 #!/usr/bin/env node
 import { createRequire } from "node:module";
 import { Command } from "commander";
-import { adapterCommand } from "./adapter.js";
-import { chatCommand } from "./chat.js";
-import { convertCommand } from "./convert.js";
-import { doctorCommand } from "./doctor.js";
-import { downloadCommand } from "./download.js";
 import { errorText } from "./errorText.js";
-import { evaluateCommand } from "./evaluate.js";
-import { exportCommand } from "./export.js";
-import { finetuneCommand } from "./finetune.js";
-import { generateCommand } from "./generate.js";
-import { importCommand } from "./import.js";
-import { inspectCommand } from "./inspect.js";
 import { Interrupted, interruptedExitCode } from "./interruption.js";
 import { notice, noticeColours } from "./output.js";
-import { pretrainCommand } from "./pretrain.js";
-import { quickstartCommand } from "./quickstart.js";
-import { summaryCommand } from "./summary.js";
+
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  quickstart: async () => (await import("./quickstart.js")).quickstartCommand(),
+  finetune: async () => (await import("./finetune.js")).finetuneCommand(),
+  generate: async () => (await import("./generate.js")).generateCommand(),
+  chat: async () => (await import("./chat.js")).chatCommand(),
+  evaluate: async () => (await import("./evaluate.js")).evaluateCommand(),
+  export: async () => (await import("./export.js")).exportCommand(),
+  import: async () => (await import("./import.js")).importCommand(),
+  convert: async () => (await import("./convert.js")).convertCommand(),
+  adapter: async () => (await import("./adapter.js")).adapterCommand(),
+  inspect: async () => (await import("./inspect.js")).inspectCommand(),
+  summary: async () => (await import("./summary.js")).summaryCommand(),
+  pretrain: async () => (await import("./pretrain.js")).pretrainCommand(),
+  download: async () => (await import("./download.js")).downloadCommand(),
+  doctor: async () => (await import("./doctor.js")).doctorCommand(),
+};
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
 
@@ -26,24 +29,10 @@ const program = new Command("facet")
   .version(version)
   .addHelpText("after", "\nStart with: facet quickstart");
 
-for (const command of [
-  quickstartCommand(),
-  finetuneCommand(),
-  generateCommand(),
-  chatCommand(),
-  evaluateCommand(),
-  exportCommand(),
-  importCommand(),
-  convertCommand(),
-  adapterCommand(),
-  inspectCommand(),
-  summaryCommand(),
-  pretrainCommand(),
-  downloadCommand(),
-  doctorCommand(),
-]) {
-  program.addCommand(command);
-}
+// What a command needs is loaded when it is the one that was named; help and mistakes need them all.
+const named = process.argv[2] ?? "";
+const needed = Object.hasOwn(commands, named) ? [commands[named]!] : Object.values(commands);
+for (const load of needed) program.addCommand(await load());
 
 // A reader that has seen enough, such as `head`, is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

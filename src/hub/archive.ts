@@ -1,5 +1,5 @@
 import { statfsSync } from "node:fs";
-import * as tar from "tar";
+import type { ReadEntry } from "tar";
 import { FacetError } from "../errors.js";
 import { writeFolderAtomic } from "../formats/atomicFile.js";
 import { isPlainPath } from "./source.js";
@@ -38,12 +38,13 @@ export async function unpack(archive: string, folder: string): Promise<void> {
       return problem === undefined;
     };
     try {
+      const tar = await import("tar");
       await tar.extract({
         file: archive,
         cwd: temporary,
         strict: true,
         noMtime: true,
-        filter: (path, entry) => accept(path, entry as tar.ReadEntry),
+        filter: (path, entry) => accept(path, entry as ReadEntry),
       });
     } catch (error) {
       problem ??= (error as Error).message;

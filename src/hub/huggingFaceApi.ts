@@ -1,4 +1,3 @@
-import { datasetInfo, listFiles, modelInfo } from "@huggingface/hub";
 import { FacetError, nearestName } from "../errors.js";
 import { huggingFaceCredentials } from "./credentials.js";
 import { presets } from "./presets.js";
@@ -7,6 +6,9 @@ import { type Asking, ask } from "./request.js";
 import type { Repository } from "./source.js";
 
 /** What the service is asked, and what its refusals mean. */
+
+/** Most starts ask nothing, and need not wait for the library. */
+const library = () => import("@huggingface/hub");
 
 const endpoint = () => (process.env.HF_ENDPOINT || "https://huggingface.co").replace(/\/+$/, "");
 
@@ -36,6 +38,7 @@ export async function resolveCommit(
     hubUrl: endpoint(),
     fetch: fetchFor(repository, revision, asking),
   };
+  const { datasetInfo, modelInfo } = await library();
   const { sha } =
     repository.type === "model"
       ? await modelInfo({ ...question, additionalFields: ["sha"] })
@@ -50,6 +53,7 @@ export async function listTree(
   commit: string,
   asking: Asking,
 ): Promise<RemoteFile[]> {
+  const { listFiles } = await library();
   const files: RemoteFile[] = [];
   const entries = listFiles({
     repo: repository,
