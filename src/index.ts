@@ -25,7 +25,15 @@ export type { Callback, Logs } from "./keras/callbacks.js";
 export { type CompileOptions, GemmaCausalLM, type GenerateOptions } from "./keras/causalLM.js";
 export type { FitOptions, History } from "./keras/fit.js";
 export { SparseCategoricalAccuracy, SparseCategoricalCrossentropy } from "./keras/losses.js";
-export { AdamW } from "./keras/optimizers.js";
+export {
+  Adafactor,
+  Adam,
+  AdamW,
+  type KerasOptimizer,
+  Lion,
+  Muon,
+  SGD,
+} from "./keras/optimizers.js";
 export { GemmaCausalLMPreprocessor } from "./keras/preprocessor.js";
 export type { ScoreOptions, Scores } from "./keras/score.js";
 export { type Adapter, createAdapter } from "./lora/adapter.js";

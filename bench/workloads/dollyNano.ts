@@ -11,7 +11,7 @@ import type { GemmaConfig } from "../../src/models/gemma/config.js";
 import { gemmaModules } from "../../src/models/gemma/weights.js";
 import { openSession, requireTokenizer } from "../../src/runtime/session.js";
 import { evaluate } from "../../src/training/evaluate.js";
-import { adamW } from "../../src/training/optimizers.js";
+import { adamW } from "../../src/training/optimizers/adamW.js";
 import { schedule } from "../../src/training/schedules.js";
 import { evaluationBatches, exampleSource } from "../../src/training/sources.js";
 import { type TrainingSample, timedTraining } from "../stepTimes.js";

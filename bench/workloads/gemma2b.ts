@@ -12,7 +12,7 @@ import { openModel } from "../../src/hub/openModel.js";
 import { createAdapter } from "../../src/lora/adapter.js";
 import { gemmaModules } from "../../src/models/gemma/weights.js";
 import { openSession, requireTokenizer } from "../../src/runtime/session.js";
-import { adamW } from "../../src/training/optimizers.js";
+import { adamW } from "../../src/training/optimizers/adamW.js";
 import { type ResidentMemory, residentMemory } from "../memory.js";
 import { type TrainingSample, timedTraining } from "../stepTimes.js";
 import { timedEngine } from "../stopwatch.js";

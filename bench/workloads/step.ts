@@ -7,7 +7,7 @@ import type { GemmaConfig } from "../../src/models/gemma/config.js";
 import { gemmaModules } from "../../src/models/gemma/weights.js";
 import { createRandom } from "../../src/random.js";
 import { openSession } from "../../src/runtime/session.js";
-import { adamW } from "../../src/training/optimizers.js";
+import { adamW } from "../../src/training/optimizers/adamW.js";
 import { type TrainingSample, timedTraining } from "../stepTimes.js";
 import { timedEngine } from "../stopwatch.js";
 

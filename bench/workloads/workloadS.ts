@@ -12,7 +12,7 @@ import type { GemmaConfig } from "../../src/models/gemma/config.js";
 import { bindWeights } from "../../src/models/gemma/model.js";
 import { gemmaModules } from "../../src/models/gemma/weights.js";
 import { openSession } from "../../src/runtime/session.js";
-import { adamW } from "../../src/training/optimizers.js";
+import { adamW } from "../../src/training/optimizers/adamW.js";
 import { type TrainingSample, timedTraining } from "../stepTimes.js";
 import { timedEngine } from "../stopwatch.js";
 

@@ -11,18 +11,18 @@ import { toPeft } from "../lora/peft.js";
 import { renderSummary, summarize } from "../recipes/summary.js";
 import { openSession, type Session } from "../runtime/session.js";
 import { generateIds, generateTexts, streamText } from "../runtime/text.js";
-import type { Optimizer } from "../training/optimizers.js";
+import type { Optimizer } from "../training/optimizers/optimizer.js";
 import { GemmaBackbone } from "./backbone.js";
 import { type FitOptions, fitAdapter, type History } from "./fit.js";
 import { SparseCategoricalAccuracy, SparseCategoricalCrossentropy } from "./losses.js";
-import { AdamW } from "./optimizers.js";
+import { AdamW, type KerasOptimizer } from "./optimizers.js";
 import { GemmaCausalLMPreprocessor } from "./preprocessor.js";
 import { samplerOf } from "./samplers.js";
 import { type ScoreOptions, type Scores, score } from "./score.js";
 import { checkIds } from "./tokenIds.js";
 
 export interface CompileOptions {
-  readonly optimizer?: AdamW;
+  readonly optimizer?: KerasOptimizer;
   readonly loss?: SparseCategoricalCrossentropy;
   readonly weightedMetrics?: readonly SparseCategoricalAccuracy[];
   /** "greedy" (the default), "top_k", "top_p", "random", or one made with options. */

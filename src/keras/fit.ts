@@ -5,7 +5,7 @@ import { dropoutSeeds } from "../runtime/dropoutSeeds.js";
 import type { Session } from "../runtime/session.js";
 import { evaluate } from "../training/evaluate.js";
 import { type StepReport, train } from "../training/loop.js";
-import type { Optimizer } from "../training/optimizers.js";
+import type { Optimizer } from "../training/optimizers/optimizer.js";
 import { evaluationBatches, exampleSource } from "../training/sources.js";
 import type { Callback, Logs } from "./callbacks.js";
 import type { SparseCategoricalAccuracy } from "./losses.js";

@@ -9,7 +9,8 @@ import { planMemory, refuseTooLarge } from "../runtime/memory.js";
 import { openSession, requireTokenizer } from "../runtime/session.js";
 import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
 import { type LoopState, startState, train } from "../training/loop.js";
-import { adamW, type Optimizer } from "../training/optimizers.js";
+import { namedOptimizer } from "../training/optimizers/named.js";
+import type { Optimizer } from "../training/optimizers/optimizer.js";
 import { schedule } from "../training/schedules.js";
 import { exampleSource } from "../training/sources.js";
 import { validated } from "../validation.js";
@@ -95,7 +96,8 @@ async function execute(
   });
   onEvent({ kind: "data", dataset });
 
-  const optimizer = adamW(parameters.slots, { weightDecay: config.weightDecay });
+  const optimizer = namedOptimizer(config.optimizer, parameters.slots, config);
+  const learningRate = schedule(config.schedule, { ...config, totalSteps });
   const start = restore(paths.checkpoints, adapter, optimizer);
   onEvent({ kind: "plan", memory, trainable, totalSteps, firstStep: start.step });
   refuseTooLarge(memory);
@@ -108,18 +110,13 @@ async function execute(
     const before = await assess("before", base, prepared, onEvent);
     // Every open program maps the weights; the ones not needed for a while are closed.
     await base.close();
-    const learningRate = config.learningRate;
     const trained = { tokens: 0, seconds: 0, loss: Number.NaN, accuracy: Number.NaN };
     let lastGood = start;
     const training = train({
       program: await tuned.training(config.sequenceLength, { recompute: config.recompute }),
       parameters,
       optimizer,
-      schedule: schedule(config.schedule, {
-        learningRate,
-        totalSteps,
-        warmupSteps: config.warmupSteps,
-      }),
+      schedule: learningRate,
       source: exampleSource(dataset.train.examples, { ...config, padId }),
       totalSteps,
       reduction: { kind: "mean" },

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { targets } from "../models/gemma/weights.js";
 import { scheduleNames } from "../training/schedules.js";
+import { optimizerFields, scheduleFields } from "./optimizationConfig.js";
 
 const count = z.int().positive();
 const fraction = z.number().min(0).lt(1);
@@ -59,7 +60,8 @@ export const finetuneSchema = z.strictObject({
   learningRate: z.number().positive().default(2e-4).describe("peak learning rate"),
   schedule: z.enum(scheduleNames).default("linear").describe("how the learning rate decays"),
   warmupSteps: z.int().nonnegative().default(0).describe("steps of linear warm-up"),
-  weightDecay: z.number().nonnegative().default(0.01).describe("AdamW's decoupled weight decay"),
+  ...scheduleFields(0),
+  ...optimizerFields,
   clipNorm: z.number().positive().optional().describe("scale gradients down to this global norm"),
   groupByLength: z
     .boolean()

@@ -25,7 +25,7 @@ import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
 import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
 import { type Evaluation, evaluate } from "../training/evaluate.js";
 import { type StepReport, startState, train } from "../training/loop.js";
-import { adamW } from "../training/optimizers.js";
+import { adamW } from "../training/optimizers/adamW.js";
 import { schedule } from "../training/schedules.js";
 import { validated } from "../validation.js";
 import { heldOutBatches, windowSource } from "./corpusBatches.js";

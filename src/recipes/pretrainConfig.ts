@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { scheduleNames } from "../training/schedules.js";
+import { scheduleFields } from "./optimizationConfig.js";
 
 const count = z.int().positive();
 
@@ -16,12 +17,7 @@ export const pretrainSchema = z.strictObject({
   learningRate: z.number().positive().default(1e-3).describe("peak learning rate"),
   schedule: z.enum(scheduleNames).default("cosine").describe("how the learning rate decays"),
   warmupSteps: z.int().nonnegative().default(100).describe("steps of linear warm-up"),
-  finalFraction: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0.05)
-    .describe("learning rate at the end, as a fraction of the peak"),
+  ...scheduleFields(0.05),
   weightDecay: z.number().nonnegative().default(0.1).describe("AdamW's decay of matrices"),
   beta2: z.number().min(0).lt(1).default(0.95).describe("AdamW's decay of the second moment"),
   clipNorm: z.number().positive().default(1).describe("scale gradients down to this global norm"),

@@ -1,21 +1,21 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Parameters, Slot } from "../engines/parameters.js";
+import type { Parameters } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
 import { writeFolderAtomic } from "../formats/atomicFile.js";
-import { readFloat32, readSafetensorsHeader } from "../formats/safetensors.js";
+import { readSafetensorsHeader, readTensor } from "../formats/safetensors.js";
 import { writeSafetensors } from "../formats/safetensorsWriting.js";
 import { readStrictJson } from "../formats/strictJson.js";
 import type { LoopState } from "./loop.js";
-import type { Optimizer } from "./optimizers.js";
+import type { Optimizer, StateTensor } from "./optimizers/optimizer.js";
 
 /**
  * A checkpoint is one folder, written under a temporary name and renamed: it is there whole or not
  * at all. It holds everything that N steps, kill, resume needs to equal N uninterrupted steps.
  *
  *   step-000100/parameters.safetensors   trainable variables
- *               optimizer.safetensors    moments, as <moment>/<variable>
+ *               optimizer.safetensors    the optimizer's state, as <what>/<variable>
  *               state.json               optimizer step, loop state, data cursor
  */
 const files = {
@@ -53,14 +53,8 @@ export async function saveCheckpoint(
   mkdirSync(folder, { recursive: true });
   const target = join(folder, checkpointName(loop.step));
   await writeFolderAtomic(target, (temporary) => {
-    writeSafetensors(
-      join(temporary, files.parameters),
-      tensors(parameters.slots, parameters.values),
-    );
-    const moments = Object.entries(optimizer.moments).flatMap(([moment, buffer]) =>
-      tensors(parameters.slots, buffer, `${moment}/`),
-    );
-    writeSafetensors(join(temporary, files.optimizer), moments);
+    writeSafetensors(join(temporary, files.parameters), tensors(variablesOf(parameters)));
+    writeSafetensors(join(temporary, files.optimizer), tensors(optimizer.state));
     const state = { optimizer: { name: optimizer.name, step: optimizer.step }, loop };
     writeFileSync(join(temporary, files.state), JSON.stringify(state, null, 2));
   });
@@ -86,7 +80,7 @@ export function latestCheckpoint(folder: string): string | undefined {
 }
 
 /**
- * Restores parameters, moments and loop state. Throws a FacetError when the checkpoint belongs to
+ * Restores parameters, the optimizer's state and the loop's. Throws a FacetError when the checkpoint belongs to
  * another optimizer or does not hold exactly these variables.
  */
 export function loadCheckpoint(
@@ -103,55 +97,49 @@ export function loadCheckpoint(
       `${checkpoint} was written by optimizer ${state.optimizer.name}, this run uses ${optimizer.name}.`,
     );
   }
-  const moments = Object.entries(optimizer.moments).map(([name, data]) => [`${name}/`, data]);
   const restored = [
-    ...read(join(checkpoint, files.parameters), parameters.slots, { "": parameters.values }),
-    ...read(join(checkpoint, files.optimizer), parameters.slots, Object.fromEntries(moments)),
+    ...read(join(checkpoint, files.parameters), variablesOf(parameters)),
+    ...read(join(checkpoint, files.optimizer), optimizer.state),
   ];
   // Nothing is changed before everything has been read.
-  for (const { buffer, offset, data } of restored) buffer.set(data, offset);
+  for (const { into, data } of restored) into.set(data);
   optimizer.step = state.optimizer.step;
   return state.loop;
 }
 
-function tensors(slots: readonly Slot[], buffer: Float32Array, prefix = "") {
-  return slots.map(({ name, shape, offset, length }) => ({
-    name: prefix + name,
-    dtype: "F32" as const,
-    shape,
-    data: buffer.subarray(offset, offset + length),
-  }));
-}
+type Tensors = ReadonlyMap<string, StateTensor>;
+
+const variablesOf = ({ slots, values }: Parameters): Tensors =>
+  new Map(
+    slots.map(({ name, shape, offset, length }) => [
+      name,
+      { dtype: "F32", shape, data: values.subarray(offset, offset + length) },
+    ]),
+  );
+
+const tensors = (named: Tensors) => [...named].map(([name, tensor]) => ({ name, ...tensor }));
 
 interface Restored {
-  readonly buffer: Float32Array;
-  readonly offset: number;
-  readonly data: Float32Array;
+  readonly into: Float32Array | Uint8Array;
+  readonly data: Float32Array | Uint8Array;
 }
 
-/** Reads what belongs into buffers, by prefix, from a file that must hold exactly their variables. */
-function read(
-  path: string,
-  slots: readonly Slot[],
-  buffers: Readonly<Record<string, Float32Array>>,
-): Restored[] {
+/** Reads tensors from a file that must hold exactly these. */
+function read(path: string, wanted: Tensors): Restored[] {
   const stored = readSafetensorsHeader(path).tensors;
-  const expected = Object.keys(buffers).length * slots.length;
-  const restored = Object.entries(buffers).flatMap(([prefix, buffer]) =>
-    slots.map(({ name, shape, offset }) => {
-      const tensor = stored.get(prefix + name);
-      if (tensor === undefined || tensor.shape.join() !== shape.join()) {
-        const found = tensor ? `has shape [${tensor.shape.join(", ")}]` : "is missing";
-        throw new FacetError(
-          `${path}: ${prefix}${name} ${found}, expected [${shape.join(", ")}]. ` +
-            "Resume with the model and adapter settings that the run was started with.",
-        );
-      }
-      return { buffer, offset, data: readFloat32(tensor) };
-    }),
-  );
-  if (stored.size !== expected) {
-    throw new FacetError(`${path} holds ${stored.size} variables, this run has ${expected}.`);
+  const restored = [...wanted].map(([name, { dtype, shape, data }]) => {
+    const tensor = stored.get(name);
+    if (tensor?.dtype !== dtype || tensor.shape.join() !== shape.join()) {
+      const found = tensor ? `is ${tensor.dtype} [${tensor.shape.join(", ")}]` : "is missing";
+      throw new FacetError(
+        `${path}: ${name} ${found}, expected ${dtype} [${shape.join(", ")}]. ` +
+          "Resume with the model and adapter settings that the run was started with.",
+      );
+    }
+    return { into: data, data: readTensor(tensor) as Float32Array | Uint8Array };
+  });
+  if (stored.size !== wanted.size) {
+    throw new FacetError(`${path} holds ${stored.size} variables, this run has ${wanted.size}.`);
   }
   return restored;
 }

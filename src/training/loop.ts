@@ -8,7 +8,7 @@ import {
   globalNorm,
   type LossReduction,
 } from "./gradient.js";
-import type { Optimizer } from "./optimizers.js";
+import type { Optimizer } from "./optimizers/optimizer.js";
 import type { Schedule } from "./schedules.js";
 
 /** The data of a run: the micro-batches of any optimizer step, from nothing but its place. */

@@ -6,7 +6,7 @@ import { readAdapter } from "../../src/adapters/read.js";
 import { toPeft } from "../../src/lora/peft.js";
 import { saveCheckpoint } from "../../src/training/checkpoints.js";
 import { startState } from "../../src/training/loop.js";
-import { adamW } from "../../src/training/optimizers.js";
+import { adamW } from "../../src/training/optimizers/adamW.js";
 import { kerasAdapter } from "../support/kerasFit.js";
 import { temporaryFolder } from "../support/modelFolder.js";
 import * as tiny from "../support/tinyGemma.js";

@@ -70,6 +70,11 @@ describe("facet finetune", () => {
     [["--data", "nowhere.jsonl"], "nowhere.jsonl"],
     [["--model", "facet_nano"], 'Unknown model "facet_nano". Did you mean "facet_nano_en"?'],
     [["--modules", "q_prj"], 'error: Unknown --modules "q_prj". Did you mean "q_proj"?'],
+    [
+      ["--optimizer", "lion", "--momentum", "0.9"],
+      "error: The optimizer lion has no use for momentum; it has beta1, beta2.",
+    ],
+    [["--decay-fraction", "0.1"], 'error: decayFraction is for the schedule "wsd"'],
     [["--schedule", "linaer"], 'error: Unknown --schedule "linaer". Did you mean "linear"?'],
     [
       ["--learning-rte", "1"],

@@ -5,7 +5,7 @@ import { fromPeft, toPeft } from "../../src/lora/peft.js";
 import { logitsProgram, trainingProgram } from "../../src/models/gemma/programs.js";
 import { computeGradient } from "../../src/training/gradient.js";
 import { train } from "../../src/training/loop.js";
-import { adamW } from "../../src/training/optimizers.js";
+import { adamW } from "../../src/training/optimizers/adamW.js";
 import { largestDifference, relativeError } from "../support/closeness.js";
 import { expected, fit, kerasAdapter, kerasBatch, kerasName } from "../support/kerasFit.js";
 import { fixture } from "../support/modelFolder.js";

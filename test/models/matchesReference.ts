@@ -13,7 +13,7 @@ import {
 } from "../../src/models/gemma/programs.js";
 import { batchInputs, computeGradient, globalNorm } from "../../src/training/gradient.js";
 import { train } from "../../src/training/loop.js";
-import { adamW } from "../../src/training/optimizers.js";
+import { adamW } from "../../src/training/optimizers/adamW.js";
 import { largestDifference, relativeError } from "../support/closeness.js";
 import {
   type AdapterName,

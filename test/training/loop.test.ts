@@ -2,14 +2,14 @@ import { describe, expect, test } from "vitest";
 import { FacetError } from "../../src/errors.js";
 import { globalNorm } from "../../src/training/gradient.js";
 import { type StepReport, startState, type TrainOptions, train } from "../../src/training/loop.js";
-import type { Optimizer } from "../../src/training/optimizers.js";
+import type { Optimizer } from "../../src/training/optimizers/optimizer.js";
 import { quadraticProgram, rowOf, vector } from "../support/quadraticProgram.js";
 
 /** Plain gradient descent, which shows what the loop gives to an optimizer. */
 const descent = (): Optimizer => ({
   name: "descent",
   step: 0,
-  moments: {},
+  state: new Map(),
   update(values, gradients, learningRate) {
     this.step += 1;
     values.forEach((value, i) => {

@@ -23,6 +23,39 @@ describe("a schedule", () => {
     expect(last).toBeCloseTo(0, 12);
   });
 
+  test("polynomial falls by its power", () => {
+    expect(rates("polynomial", { totalSteps: 4 })).toEqual([8, 4.5, 2, 0.5, 0, 0]);
+    expect(rates("polynomial", { totalSteps: 2, schedulePower: 3 })).toEqual([8, 1, 0, 0]);
+  });
+
+  test("wsd stays, and decays as 1 − √x over the last share of all steps", () => {
+    const all = rates("wsd", { totalSteps: 10, warmupSteps: 2, decayFraction: 0.4 });
+    expect(all.slice(0, 7)).toEqual([4, 8, 8, 8, 8, 8, 8]);
+    // Hägele et al. 2024 (arXiv:2405.18392), section 4: 1 − √((n − (N − D)) / D).
+    [7, 8, 9, 10].forEach((step) => {
+      expect(all[step]).toBeCloseTo(8 * (1 - Math.sqrt((step - 6) / 4)), 12);
+    });
+    expect(rates("wsd", { totalSteps: 10 }).slice(0, 9)).toEqual(new Array(9).fill(8));
+  });
+
+  test("wsd with a warm-up that leaves less than its decay decays from there on", () => {
+    expect(rates("wsd", { totalSteps: 4, warmupSteps: 3, decayFraction: 1 })).toEqual([
+      8 / 3,
+      16 / 3,
+      8,
+      8,
+      0,
+      0,
+    ]);
+  });
+
+  test.each([
+    ["linear", { schedulePower: 2 }, 'schedulePower is for the schedule "polynomial"'],
+    ["cosine", { decayFraction: 0.1 }, 'decayFraction is for the schedule "wsd"'],
+  ])("%s refuses an option that it would ignore", (name, options, message) => {
+    expect(() => schedule(name, { learningRate: 1, totalSteps: 1, ...options })).toThrow(message);
+  });
+
   test("warms up in a straight line, whose last step has the full rate", () => {
     expect(rates("linear", { totalSteps: 6, warmupSteps: 4 })).toEqual([2, 4, 6, 8, 8, 4, 0, 0]);
     expect(rates("constant", { totalSteps: 3, warmupSteps: 2 })).toEqual([4, 8, 8, 8, 8]);

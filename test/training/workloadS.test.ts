@@ -10,7 +10,7 @@ import { trainingProgram } from "../../src/models/gemma/programs.js";
 import { gemmaModules } from "../../src/models/gemma/weights.js";
 import { computeGradient } from "../../src/training/gradient.js";
 import { train } from "../../src/training/loop.js";
-import { adamW } from "../../src/training/optimizers.js";
+import { adamW } from "../../src/training/optimizers/adamW.js";
 import { relativeError } from "../support/closeness.js";
 import { openTensors } from "../support/safetensorsFile.js";
 import { sharedPath } from "../support/sharedFolder.js";

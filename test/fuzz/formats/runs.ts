@@ -11,7 +11,7 @@ import {
   saveCheckpoint,
 } from "../../../src/training/checkpoints.js";
 import { startState } from "../../../src/training/loop.js";
-import { adamW } from "../../../src/training/optimizers.js";
+import { adamW } from "../../../src/training/optimizers/adamW.js";
 import { expectThat, type FuzzedFormat } from "../format.js";
 import { tinyModules, written } from "../tinyModel.js";
 

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { FacetError } from "../../src/errors.js";
-import { adamW } from "../../src/training/optimizers.js";
-import { relativeError } from "../support/closeness.js";
+import { FacetError } from "../../../src/errors.js";
+import { adamW } from "../../../src/training/optimizers/adamW.js";
+import { relativeError } from "../../support/closeness.js";
 
 const slots = [
   { name: "kernel", shape: [2, 2], offset: 0, length: 4 },
@@ -112,12 +112,12 @@ describe("AdamW", () => {
     for (let step = 0; step < 5; step++) {
       const next = adamW(slots);
       next.step = part.step;
-      for (const [name, moment] of Object.entries(part.moments)) next.moments[name]!.set(moment);
+      for (const [name, { data }] of part.state) next.state.get(name)!.data.set(data);
       part = next;
       part.update(broken, gradient(step), 0.1);
     }
     expect(broken).toEqual(straight);
-    expect(Object.keys(whole.moments)).toEqual(["m", "v"]);
+    expect([...whole.state.keys()]).toEqual(["m/kernel", "v/kernel", "m/bias", "v/bias"]);
   });
 
   test.each([
