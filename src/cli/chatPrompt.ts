@@ -1,8 +1,7 @@
-import { promptIds } from "../data/encode.js";
+import { instructionIds } from "../data/encode.js";
 import { namedTemplate } from "../data/templates.js";
 import { FacetError } from "../errors.js";
-import type { OpenModel } from "../hub/openModel.js";
-import { familyOf } from "../models/gemma/family.js";
+import { chatTemplateOf, type OpenModel } from "../hub/openModel.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { type ChatMessage, chatTemplate } from "../tokenizers/chatTemplate.js";
 
@@ -23,9 +22,7 @@ export const defaultChatTemplate = ({ name, chatTemplate }: OpenModel): string =
 export function chatPrompt(model: OpenModel, template: string, system?: string): ChatPrompt {
   const tokenizer = requireTokenizer(model);
   if (template === "gemma-chat") {
-    // A model without a template of its own has that of its family.
-    const source = model.chatTemplate ?? familyOf(model.config).chatTemplate;
-    const chat = chatTemplate(source, tokenizer);
+    const chat = chatTemplate(chatTemplateOf(model), tokenizer);
     const before: ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
     const ids = (history: readonly ChatMessage[], content: string) =>
       chat.prompt([...before, ...history, { role: "user", content }]);
@@ -38,11 +35,6 @@ export function chatPrompt(model: OpenModel, template: string, system?: string):
   const chosen = namedTemplate(template);
   return {
     remembers: false,
-    ids: (_, message) =>
-      promptIds(
-        chosen,
-        Object.fromEntries(chosen.fields.map((field) => [field, message])),
-        tokenizer,
-      ),
+    ids: (_, message) => instructionIds(chosen, message, tokenizer),
   };
 }

@@ -1,9 +1,8 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import { loadDataset } from "../data/dataset.js";
-import { locateData } from "../hub/locateData.js";
-import { spillPlace } from "../hub/places.js";
+import { chatTemplateOf } from "../hub/openModel.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
+import { openDataset } from "../recipes/openDataset.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { evaluate } from "../training/evaluate.js";
 import { evaluationBatches } from "../training/sources.js";
@@ -15,11 +14,13 @@ import { preparedNotice } from "./preparedData.js";
 import { openProgress } from "./progress.js";
 import { openModelSession, sessionSchema } from "./session.js";
 
-const { data, filter, template, limit, targets, overlong, batchSize } = finetuneSchema.shape;
+const { data, filter, columns, template, limit, targets, overlong, batchSize } =
+  finetuneSchema.shape;
 const schema = z.strictObject({
   ...sessionSchema.shape,
   data: data.describe("data to measure on: file, folder, or what to download"),
   filter,
+  columns,
   template,
   limit,
   targets,
@@ -47,24 +48,18 @@ export const evaluateCommand = (): Command =>
         "facet evaluate --model ./my-model --adapter runs/first --data test.jsonl --json",
       ],
     },
-    async ({ data, filter, template, limit, targets, overlong, batchSize, ...options }, json) => {
-      const paths = await withDownloads((hooks) => locateData(data, hooks));
-      const session = await openModelSession(options);
+    async (options, json) => {
+      const { data, filter, columns, template, limit, targets, overlong, batchSize, ...model } =
+        options;
+      const session = await openModelSession(model);
       try {
         const tokenizer = requireTokenizer(session.model);
         const longest = session.model.config.maxPositions;
         const sequenceLength = options.sequenceLength ?? Math.min(512, longest);
-        const dataset = await loadDataset({
-          paths,
-          spill: spillPlace(),
-          tokenizer,
-          sequenceLength,
-          filters: filter,
-          targets,
-          overlong,
-          ...(limit !== undefined && { limit }),
-          ...(template !== undefined && { template }),
-        });
+        const chatTemplate = chatTemplateOf(session.model);
+        const dataset = await withDownloads((hooks) =>
+          openDataset(options, { tokenizer, sequenceLength, chatTemplate }, hooks),
+        );
         preparedNotice(dataset.train.report).forEach(notice);
         const batches = [...evaluationBatches(dataset.train.examples, batchSize, tokenizer.padId)];
         const program = await session.evaluation(sequenceLength);

@@ -1,15 +1,16 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import { loadDataset } from "../data/dataset.js";
+import type { DatasetOptions } from "../data/dataset.js";
 import type { Prepared } from "../data/examples.js";
 import { inspectPrepared, type ShownToken, shownTokens } from "../data/inspect.js";
 import type { LengthBucket } from "../data/lengths.js";
 import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
-import { locateData } from "../hub/locateData.js";
-import { openModel } from "../hub/openModel.js";
-import { spillPlace, vocabularyPlace } from "../hub/places.js";
+import { chatTemplateOf, openModel } from "../hub/openModel.js";
+import { vocabularyPlace } from "../hub/places.js";
+import { families } from "../models/gemma/family.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
+import { openDataset } from "../recipes/openDataset.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
@@ -19,13 +20,14 @@ import { facts, wrap } from "./layout.js";
 import { colours, count, outputWidth, percent, print, printable, printJson } from "./output.js";
 import { preparedNotice } from "./preparedData.js";
 
-const { model, data, filter, template, limit, targets, overlong, sequenceLength } =
+const { model, data, filter, columns, template, limit, targets, overlong, sequenceLength } =
   finetuneSchema.shape;
 const schema = z.strictObject({
   model: model.optional().describe("model whose tokenizer is to be used"),
   tokenizer: z.string().optional().describe("tokenizer.model file, instead of --model"),
   data: data.describe("data to look at: file, folder, or what to download"),
   filter,
+  columns,
   template,
   limit,
   targets,
@@ -51,22 +53,17 @@ export const inspectCommand = (): Command =>
       ],
     },
     async (options, json) => {
-      const { tokenizer, paths } = await withDownloads(async (hooks) => ({
-        tokenizer: await openTokenizer(options, hooks),
-        paths: await locateData(options.data, hooks),
-      }));
-      const { limit, template, filter: filters } = options;
       const seen = { total: 0, filteredOut: 0, leftOut: false };
-      const dataset = await loadDataset({
-        ...{ paths, tokenizer, filters, targets: options.targets, overlong: options.overlong },
-        ...{ sequenceLength: options.sequenceLength, spill: spillPlace() },
-        ...(limit !== undefined && { limit }),
-        ...(template !== undefined && { template }),
-        onRow: (row, { passes, used }) => {
-          seen.total += 1;
-          if (!passes) seen.filteredOut += 1;
-          if (!used && row.line === options.row) seen.leftOut = true;
-        },
+      const onRow: DatasetOptions["onRow"] = (row, { passes, used }) => {
+        seen.total += 1;
+        if (!passes) seen.filteredOut += 1;
+        if (!used && row.line === options.row) seen.leftOut = true;
+      };
+      const { tokenizer, dataset } = await withDownloads(async (hooks) => {
+        const reader = await openReader(options, hooks);
+        const { sequenceLength } = options;
+        const dataset = await openDataset(options, { ...reader, sequenceLength, onRow }, hooks);
+        return { tokenizer: reader.tokenizer, dataset };
       });
       const row = shownRow(dataset.train, seen.leftOut, options.row);
       const inspection = inspectPrepared(dataset.train, options.sequenceLength);
@@ -96,16 +93,20 @@ interface Seen {
   };
 }
 
-async function openTokenizer(
+/** What reads the rows. Without a model, conversations are read as Gemma 3 does, whose template also takes a system's text. */
+async function openReader(
   options: { model?: string | undefined; tokenizer?: string | undefined },
   hooks: DownloadHooks,
-): Promise<Tokenizer> {
+): Promise<{ tokenizer: Tokenizer; chatTemplate: string }> {
   if ((options.model === undefined) === (options.tokenizer === undefined)) {
     throw new FacetError("Give either --model or --tokenizer: rows are shown as its tokens.");
   }
-  return options.tokenizer !== undefined
-    ? loadSentencePiece(options.tokenizer, vocabularyPlace())
-    : requireTokenizer(await openModel(options.model!, hooks));
+  if (options.tokenizer !== undefined) {
+    const { chatTemplate } = families.gemma3_text;
+    return { tokenizer: loadSentencePiece(options.tokenizer, vocabularyPlace()), chatTemplate };
+  }
+  const model = await openModel(options.model!, hooks);
+  return { tokenizer: requireTokenizer(model), chatTemplate: chatTemplateOf(model) };
 }
 
 /** The example at a line. Throws a FacetError that says why there is none. */

@@ -1,14 +1,16 @@
 import { createHash } from "node:crypto";
 import { FacetError } from "../errors.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
+import { chooseRowTemplate } from "./chooseRowTemplate.js";
+import { type Columns, renamedColumns } from "./columns.js";
 import { dataFiles, dataRows } from "./dataFiles.js";
 import { fileDigest } from "./digest.js";
 import { exampleStore, type Spill } from "./exampleStore.js";
 import { examplePreparer, type Overlong, type Prepared, type PrepareOptions } from "./examples.js";
 import { allFilteredOut, rowFilter } from "./filters.js";
 import type { Row } from "./rows.js";
+import type { RowTemplate, Targets } from "./rowTemplate.js";
 import { isForValidation, requireBothSides } from "./split.js";
-import { chooseTemplate, type Targets, type Template } from "./templates.js";
 
 export interface DatasetOptions {
   /** Data files, and folders of such (see `dataRows`), in order. */
@@ -19,8 +21,12 @@ export interface DatasetOptions {
   readonly filters?: readonly string[];
   /** Use only the first rows that pass the filters. */
   readonly limit?: number;
-  /** A built-in template's name or a custom one; see `chooseTemplate`. */
+  /** Names for columns, such as `prompt=question`; see `renamedColumns`. */
+  readonly columns?: readonly string[];
+  /** A built-in template's name or a custom one; see `chooseRowTemplate`. */
   readonly template?: string;
+  /** The Jinja source of how the model reads conversations. */
+  readonly chatTemplate?: string | undefined;
   readonly targets?: Targets;
   readonly overlong?: Overlong;
   /** Share of the rows kept for validation, in [0, 1); default 0. */
@@ -36,7 +42,7 @@ export interface Dataset {
   readonly path: string;
   /** Of one file all its bytes, of several their digests in order; in hexadecimal. */
   readonly sha256: string;
-  readonly template: Template;
+  readonly template: RowTemplate;
   readonly train: Prepared;
   /** Undefined without a validation split. */
   readonly validation: Prepared | undefined;
@@ -57,15 +63,18 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
   const files = options.paths.flatMap(dataFiles);
   const forValidation = isForValidation(validationSplit);
   const counts = { train: 0, validation: 0 };
-  let sides: { template: Template; train: Side; validation: Side } | undefined;
+  let sides: { template: RowTemplate; train: Side; validation: Side } | undefined;
+  const columns = renamedColumns(options.columns ?? []);
   const prepare = (row: Row) => {
+    // By the file's own names: another choice of columns moves no row.
     const name = forValidation(row) ? "validation" : "train";
     counts[name] += 1;
-    sides![name].preparer.add(row);
+    sides![name].preparer.add(columns.rename(row));
   };
   let ahead: Row[] = [];
   const look = () => {
-    const template = chooseTemplate(options.template, ahead);
+    columns.requireIn(ahead);
+    const template = chooseRowTemplate(options.template, ahead.map(columns.rename), options);
     const side = () =>
       emptySide(options.spill, {
         ...{ template, tokenizer, sequenceLength },
@@ -76,7 +85,7 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
     ahead.forEach(prepare);
     ahead = [];
   };
-  for await (const row of usedRows(files, options)) {
+  for await (const row of usedRows(files, columns, options)) {
     if (sides !== undefined) prepare(row);
     else if (ahead.push(row) === LOOK_AHEAD) look();
   }
@@ -94,6 +103,7 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
 
 async function* usedRows(
   files: readonly string[],
+  columns: Columns,
   { filters = [], limit = Number.POSITIVE_INFINITY, onRow }: DatasetOptions,
 ): AsyncGenerator<Row> {
   const passes = rowFilter(filters);
@@ -101,7 +111,7 @@ async function* usedRows(
   for await (const row of dataRows(files)) {
     count += 1;
     if (used === limit && onRow === undefined) return;
-    const fate = { passes: passes(row), used: false };
+    const fate = { passes: passes(columns.rename(row)), used: false };
     if (fate.passes && used < limit) {
       fate.used = true;
       used += 1;

@@ -1,11 +1,11 @@
 import { FacetError, unknownName } from "../errors.js";
-import { type EncodedText, encodeSegments } from "../tokenizers/segments.js";
+import { type EncodedText, encodeSegments, type Segment } from "../tokenizers/segments.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-import { spellsMarker } from "./encode.js";
+import { spellsMarker, withoutFrame } from "./encode.js";
 import type { Examples } from "./exampleStore.js";
 import { type LengthStatistics, lengthStatistics } from "./lengths.js";
-import { type Row, textField } from "./rows.js";
-import { render, type Targets, type Template } from "./templates.js";
+import type { Row } from "./rows.js";
+import { type RowTemplate, type Targets, targetChoices, type Unrendered } from "./rowTemplate.js";
 
 /** One row as the model sees it. */
 export interface Example {
@@ -18,13 +18,17 @@ export interface Example {
   readonly truncated: number;
 }
 
-/** What becomes of a row that does not fit: cut, or left out. Both are counted. */
-export type Overlong = "truncate" | "drop";
+/**
+ * What becomes of a row that does not fit: `truncate` cuts its end off, as Keras does; `cut-prompt-left` the beginning of
+ * its prompt, and leaves it out when the completion alone does not fit; `drop` leaves it out. All are counted.
+ */
+export const overlongChoices = ["truncate", "cut-prompt-left", "drop"] as const;
+export type Overlong = (typeof overlongChoices)[number];
 
-export type DropReason = "missing field" | "empty response" | "too long" | "no target";
+export type DropReason = Unrendered | "too long" | "no target";
 
 export interface PrepareOptions {
-  readonly template: Template;
+  readonly template: RowTemplate;
   readonly tokenizer: Tokenizer;
   /** Length L of the model's input; a row's ids are at most L + 1. */
   readonly sequenceLength: number;
@@ -42,6 +46,8 @@ export interface PrepareReport {
   readonly truncated: number;
   /** Of the kept rows, before truncation. */
   readonly lengths: LengthStatistics;
+  /** What the model reads in one pass over the kept rows: all tokens but each row's last. */
+  readonly inputTokens: number;
   /** Tokens that count in the loss, in one pass over the kept rows. */
   readonly targetTokens: number;
   /** Lines whose text spells a turn marker such as <start_of_turn>; it was encoded as plain text. */
@@ -58,18 +64,25 @@ export interface Prepared {
 /**
  * The example of an encoded text, by KerasHub's rule: start token, the first L − 1 ids, end token
  * (`CausalLMPreprocessor` packs to L + 1, so that inputs and shifted targets are both L long).
- * The end token is always a target, also of a truncated row.
+ * The end token is always a target, also of a truncated row. Of what is too much, up to `cutLeft` ids are taken from the left.
  */
 export function frameExample(
   encoded: EncodedText,
   tokenizer: Tokenizer,
   sequenceLength: number,
   line: number,
+  cutLeft = 0,
 ): Example {
-  const room = Math.min(encoded.ids.length, sequenceLength - 1);
-  const ids = Int32Array.from([tokenizer.bosId, ...encoded.ids.slice(0, room), tokenizer.eosId]);
-  const isTarget = Uint8Array.from([0, ...encoded.isTarget.slice(0, room), 1]);
-  return { ids, isTarget, line, truncated: encoded.ids.length - room };
+  const excess = Math.max(0, encoded.ids.length - (sequenceLength - 1));
+  const left = Math.min(excess, cutLeft);
+  const right = left + encoded.ids.length - excess;
+  const ids = Int32Array.from([
+    tokenizer.bosId,
+    ...encoded.ids.slice(left, right),
+    tokenizer.eosId,
+  ]);
+  const isTarget = Uint8Array.from([0, ...encoded.isTarget.slice(left, right), 1]);
+  return { ids, isTarget, line, truncated: excess };
 }
 
 /**
@@ -104,7 +117,7 @@ export function examplePreparer(
   checkOptions(sequenceLength, targets, overlong);
 
   const lengths: number[] = [];
-  let [count, truncated, targetTokens] = [0, 0, 0];
+  let [count, truncated, inputTokens, targetTokens] = [0, 0, 0, 0];
   const dropped: Partial<Record<DropReason, number[]>> = {};
   const spelledMarkers: number[] = [];
   const unusedFields: Record<string, number> = {};
@@ -121,6 +134,7 @@ export function examplePreparer(
       examples.push(outcome);
       lengths.push(outcome.ids.length + outcome.truncated);
       if (outcome.truncated > 0) truncated += 1;
+      inputTokens += outcome.ids.length - 1;
       targetTokens += targetCount(outcome);
       for (const [field, value] of Object.entries(row.fields)) {
         if (value.trim() !== "" && !template.fields.includes(field)) {
@@ -136,6 +150,7 @@ export function examplePreparer(
         dropped,
         truncated,
         lengths: lengthStatistics(lengths),
+        inputTokens,
         targetTokens,
         spelledMarkers,
         unusedFields,
@@ -144,17 +159,21 @@ export function examplePreparer(
   };
 
   function prepareRow(row: Row): Example | DropReason {
-    if (template.fields.some((field) => textField(row, field) === undefined))
-      return "missing field";
-    if (textField(row, template.responseField)?.trim() === "") return "empty response";
-    const segments = render(template, row.fields, targets);
-    const example = frameExample(
-      encodeSegments(segments, tokenizer),
-      tokenizer,
-      sequenceLength,
-      row.line,
-    );
-    if (overlong === "drop" && example.truncated > 0) return "too long";
+    const segments = template.segments(row, targets);
+    if (typeof segments === "string") return segments;
+    const encoded = withoutFrame(encodeSegments(segments, tokenizer), tokenizer);
+    const promptLength = () => {
+      const completion = template.segments(row, targets === "all" ? "completion" : targets);
+      const { isTarget } = withoutFrame(
+        encodeSegments(completion as Segment[], tokenizer),
+        tokenizer,
+      );
+      return isTarget.indexOf(1);
+    };
+    const excess = encoded.ids.length - (sequenceLength - 1);
+    const cutLeft = excess > 0 && overlong === "cut-prompt-left" ? promptLength() : 0;
+    if (excess > 0 && overlong !== "truncate" && excess > cutLeft) return "too long";
+    const example = frameExample(encoded, tokenizer, sequenceLength, row.line, cutLeft);
     // The end token alone teaches nothing about the response.
     if (targetCount(example) < 2) return "no target";
     if (spellsMarker(segments)) spelledMarkers.push(row.line);
@@ -165,6 +184,18 @@ export function examplePreparer(
 /** Ids per example before truncation, start and end token included. */
 export const fullLengths = (examples: Examples): number[] =>
   Array.from(examples, (example) => example.ids.length + example.truncated);
+
+/** With less than this share of targets almost all of a step is computed for nothing, mostly by mistake. */
+export const FEWEST_TARGETS = 0.01;
+
+/** Throws a FacetError for rows of whose tokens less than 1 % are targets. */
+export function requireTargets({ targetTokens, inputTokens }: PrepareReport): void {
+  if (targetTokens >= FEWEST_TARGETS * inputTokens) return;
+  throw new FacetError(
+    `Only ${targetTokens} of ${inputTokens} tokens are targets, less than 1 %. Look at the rows with facet inspect: ` +
+      "the answers may be in another field (--columns, --template), or --targets all may be meant.",
+  );
+}
 
 /** How many ids of the example are to be predicted. */
 export function targetCount(example: Example): number {
@@ -177,11 +208,11 @@ function checkOptions(sequenceLength: number, targets: string, overlong: string)
       `The sequence length must be a whole number from 2; it is ${sequenceLength}.`,
     );
   }
-  if (targets !== "all" && targets !== "completion") {
-    throw unknownName("choice of targets", targets, ["all", "completion"]);
+  if (!(targetChoices as readonly string[]).includes(targets)) {
+    throw unknownName("choice of targets", targets, targetChoices);
   }
-  if (overlong !== "truncate" && overlong !== "drop") {
-    throw unknownName("treatment of overlong rows", overlong, ["truncate", "drop"]);
+  if (!(overlongChoices as readonly string[]).includes(overlong)) {
+    throw unknownName("treatment of overlong rows", overlong, overlongChoices);
   }
 }
 

@@ -25,13 +25,12 @@ export interface Inspection {
 /** Statistics of prepared rows for the sequence length they were prepared with. */
 export function inspectPrepared(prepared: Prepared, sequenceLength: number): Inspection {
   const { examples, report } = prepared;
-  let inputs = 0;
-  for (const { ids } of examples) inputs += ids.length - 1;
+  const { inputTokens, targetTokens } = report;
   return {
     report,
     histogram: lengthHistogram(fullLengths(examples)),
-    targetShare: report.targetTokens / inputs,
-    paddingShare: 1 - inputs / (examples.length * sequenceLength),
+    targetShare: targetTokens / inputTokens,
+    paddingShare: 1 - inputTokens / (examples.length * sequenceLength),
   };
 }
 

@@ -8,8 +8,8 @@ export interface Row {
   readonly line: number;
   /** The fields that hold text. A field whose value is null counts as missing. */
   readonly fields: Readonly<Record<string, string>>;
-  /** The fields that hold something else, by the JSON type found: an error only if a template needs one. */
-  readonly nonText: Readonly<Record<string, string>>;
+  /** The fields that hold something else, such as a conversation's list: an error only if a template needs text. */
+  readonly nonText: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -19,7 +19,7 @@ export interface Row {
 export function textField(row: Row, field: string): string | undefined {
   if (Object.hasOwn(row.nonText, field)) {
     throw new FacetError(
-      `${row.file}, line ${row.line}: field "${field}" is ${row.nonText[field]}, but text is needed. Write it as a JSON string.`,
+      `${row.file}, line ${row.line}: field "${field}" is ${jsonType(row.nonText[field])}, but text is needed. Write it as a JSON string.`,
     );
   }
   return Object.hasOwn(row.fields, field) ? row.fields[field] : undefined;
@@ -33,16 +33,17 @@ export function rowOf(value: unknown, file: string, line: number): Row {
     );
   }
   const texts: [string, string][] = [];
-  const other: [string, string][] = [];
+  const other: [string, unknown][] = [];
   for (const [name, field] of Object.entries(value)) {
     if (typeof field === "string") texts.push([name, field]);
-    else if (field !== null && field !== undefined) other.push([name, jsonType(field)]);
+    else if (field !== null && field !== undefined) other.push([name, field]);
   }
   // fromEntries, unlike assignment, is safe for a field named __proto__.
   return { file, line, fields: Object.fromEntries(texts), nonText: Object.fromEntries(other) };
 }
 
-function jsonType(value: unknown): string {
+/** How messages call a value: "a list", "a number". */
+export function jsonType(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
   return typeof value === "object" ? "an object" : `a ${typeof value}`;

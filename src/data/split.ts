@@ -3,7 +3,7 @@ import { contentFraction } from "./digest.js";
 import type { Row } from "./rows.js";
 
 /**
- * Which rows are for validation. The side is decided by a hash of the row's text fields: it never changes when rows are
+ * Which rows are for validation. The side is decided by a hash of the row's text fields and conversations: it never changes when rows are
  * added, moved or removed, exact duplicates share a side, and a larger fraction only moves rows from training to
  * validation. The fraction is met on average, not exactly. Throws a FacetError for a fraction outside [0, 1).
  */
@@ -30,5 +30,11 @@ export function requireBothSides(
 
 function side(row: Row): number {
   const fields = Object.entries(row.fields).sort(([a], [b]) => (a < b ? -1 : 1));
-  return contentFraction(JSON.stringify(fields));
+  const lists = Object.entries(row.nonText)
+    .filter(([, value]) => Array.isArray(value) && value.length > 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  const content = lists.length === 0 ? fields : [...fields, ...lists];
+  return contentFraction(
+    JSON.stringify(content, (_, value) => (typeof value === "bigint" ? `${value}` : value)),
+  );
 }

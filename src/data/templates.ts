@@ -1,80 +1,52 @@
 import { FacetError, unknownName } from "../errors.js";
-import { TURN_MARKERS } from "../tokenizers/chatTemplate.js";
 import type { Segment } from "../tokenizers/segments.js";
+import { builtInTemplates, defaultTemplates } from "./builtInTemplates.js";
 import { type RowFormat, rowFormat } from "./rowFormat.js";
-import type { Row } from "./rows.js";
+import { type Row, textField } from "./rows.js";
+import type { RowTemplate, Targets } from "./rowTemplate.js";
+import { allFields, type Part, requiredFields, templateParts } from "./templateParts.js";
 
-/** Which tokens count in the loss: all of them, or only those of the completion. The end token counts in both. */
-export type Targets = "all" | "completion";
-
-type Part = { readonly text: string } | { readonly field: string } | { readonly piece: string };
-
-/** How a row becomes text. The completion is the last placeholder and what follows it; the prompt is the rest. */
-export interface Template {
-  /** A built-in's name, or the custom source itself. */
-  readonly name: string;
+/** A template of `{field}` placeholders. The completion is the last placeholder and what follows it; the prompt is the rest. */
+export interface Template extends RowTemplate {
   readonly prompt: readonly Part[];
   readonly completion: readonly Part[];
-  /** The names of all placeholders, without repeats. */
-  readonly fields: readonly string[];
   /** The last placeholder: what the model is to answer. */
   readonly responseField: string;
   /** Whether field values are stripped of white space at both ends, as Gemma's chat rendering does. */
   readonly trim: boolean;
 }
 
-const CHAT =
-  "<start_of_turn>user\n{prompt}<end_of_turn>\n<start_of_turn>model\n{completion}<end_of_turn>\n";
-const TUTORIAL = "Instruction:\n{prompt}\n\nResponse:\n{completion}";
-
-const forDolly = (source: string) =>
-  source.replace("{prompt}", "{instruction}").replace("{completion}", "{response}");
-
-const BUILT_IN: Record<string, { trim: boolean; sources: Partial<Record<RowFormat, string>> }> = {
-  // https://ai.google.dev/gemma/docs/core/lora_tuning, the Keras tutorial.
-  tutorial: {
-    trim: false,
-    sources: { dolly: forDolly(TUTORIAL), "prompt-completion": TUTORIAL },
-  },
-  "gemma-chat": { trim: true, sources: { dolly: forDolly(CHAT), "prompt-completion": CHAT } },
-  plain: { trim: false, sources: { text: "{text}", "prompt-completion": "{prompt}{completion}" } },
-};
-
-const DEFAULTS: Record<RowFormat, string> = {
-  dolly: "tutorial",
-  text: "plain",
-  "prompt-completion": "plain",
-};
-
 /** The names of the built-in templates. */
-const templateNames: readonly string[] = Object.keys(BUILT_IN);
+export const templateNames: readonly string[] = Object.keys(builtInTemplates);
 
 /**
  * The template for these rows. `spec` is a built-in's name, a custom source with `{field}` placeholders, or undefined
- * for what the rows' format suggests: `tutorial` for Dolly's fields, `plain` (nothing added) for the others.
- * Throws a FacetError for an unknown name, a malformed source, and a field that no row has.
+ * for what the rows' format suggests: `tutorial` for Dolly's fields, `alpaca` for Alpaca's, `plain` (nothing added) for
+ * the others. Throws a FacetError for an unknown name, a malformed source, and a field that no row has.
  */
 export function chooseTemplate(spec: string | undefined, rows: readonly Row[]): Template {
   if (spec?.includes("{")) return requireFields(parseTemplate(spec), rows);
   if (spec !== undefined) requireName(spec);
   const format = rowFormat(rows);
-  return builtIn(spec ?? DEFAULTS[format], format);
+  return builtIn(spec ?? defaultTemplates[format], format);
 }
 
 /**
  * The template that `spec` names or is, where there are no rows. Of a built-in's forms, which differ in the names of
- * their fields, it is the one for prompts with completions.
+ * their fields, it is the one for prompts with completions, else the first.
  * Throws a FacetError for an unknown name and a malformed source.
  */
 export function namedTemplate(spec: string): Template {
   if (spec.includes("{")) return parseTemplate(spec);
   requireName(spec);
-  return builtIn(spec, "prompt-completion");
+  const { sources } = builtInTemplates[spec]!;
+  const [first] = Object.keys(sources) as RowFormat[];
+  return builtIn(spec, "prompt-completion" in sources ? "prompt-completion" : first!);
 }
 
 /**
- * A template from its source: `{field}` is a placeholder, `{{` and `}}` are literal braces, a turn marker is its id.
- * Throws a FacetError for unbalanced braces, a source without placeholder, and a start or end token (Facet adds those).
+ * A template from its source; see `templateParts`. Throws a FacetError for a malformed one, one without placeholder, and
+ * a start or end token (Facet adds those).
  */
 export function parseTemplate(source: string): Template {
   const written = /<bos>|<eos>/.exec(source);
@@ -83,23 +55,7 @@ export function parseTemplate(source: string): Template {
       `The template writes ${written[0]}. Facet adds the start and end tokens by id; remove it.`,
     );
   }
-  const parts = parseParts(source);
-  const last = parts.findLastIndex((part) => "field" in part);
-  const response = parts[last];
-  if (response === undefined || !("field" in response)) {
-    throw new FacetError(
-      `The template "${source}" has no {field} placeholder, so every row would become the same text.`,
-    );
-  }
-  const fields = new Set(parts.flatMap((part) => ("field" in part ? [part.field] : [])));
-  return {
-    name: source,
-    prompt: parts.slice(0, last),
-    completion: parts.slice(last),
-    fields: [...fields],
-    responseField: response.field,
-    trim: false,
-  };
+  return fieldTemplate(source, source, false);
 }
 
 /** The segments of one row. Throws a FacetError when a field of the template is missing in `fields`. */
@@ -119,53 +75,55 @@ export function promptOf(template: Template, fields: Readonly<Record<string, str
   return fill(template, template.prompt, fields, false);
 }
 
-function parseParts(source: string): Part[] {
-  const parts: Part[] = [];
-  let text = "";
-  const endText = () => {
-    if (text !== "") parts.push({ text });
-    text = "";
-  };
-  const token = /\{\{|\}\}|\{([^{}]*)\}|<(?:start|end)_of_turn>|[{}]|[^{}<]+|</g;
-  for (const match of source.matchAll(token)) {
-    const [found, field] = match;
-    if (field !== undefined) {
-      if (field === "") throw badBrace(source, match.index, "an empty placeholder {}");
-      endText();
-      parts.push({ field });
-    } else if (TURN_MARKERS.includes(found)) {
-      endText();
-      parts.push({ piece: found });
-    } else if (found === "{" || found === "}") {
-      throw badBrace(source, match.index, `a single "${found}"`);
-    } else {
-      text += found === "{{" ? "{" : found === "}}" ? "}" : found;
-    }
+function fieldTemplate(name: string, source: string, trim: boolean): Template {
+  const parts = templateParts(source);
+  const last = parts.findLastIndex((part) => "field" in part);
+  const response = parts[last];
+  if (response === undefined || !("field" in response)) {
+    throw new FacetError(
+      `The template "${source}" has no {field} placeholder, so every row would become the same text.`,
+    );
   }
-  endText();
-  return parts;
-}
-
-function badBrace(source: string, index: number, what: string): FacetError {
-  return new FacetError(
-    `The template "${source}" has ${what} at character ${index + 1}. A placeholder is {field}; a literal brace is doubled.`,
-  );
+  const required = requiredFields(parts);
+  const template: Template = {
+    name,
+    source,
+    prompt: parts.slice(0, last),
+    completion: parts.slice(last),
+    fields: allFields(parts),
+    responseField: response.field,
+    trim,
+    segments(row, targets) {
+      for (const field of template.fields) textField(row, field);
+      if (required.some((field) => !Object.hasOwn(row.fields, field))) return "missing field";
+      if (row.fields[response.field]?.trim() === "") return "empty response";
+      return render(template, row.fields, targets);
+    },
+    promptFor: (instruction) =>
+      promptOf(template, Object.fromEntries(required.map((field) => [field, instruction]))),
+  };
+  return template;
 }
 
 function requireName(name: string): void {
-  if (Object.hasOwn(BUILT_IN, name)) return;
-  throw unknownName("template", name, [...templateNames, "or text with {field} placeholders"]);
+  if (Object.hasOwn(builtInTemplates, name)) return;
+  throw unknownName("template", name, [
+    ...templateNames,
+    "text with {field} placeholders",
+    "a .jinja file",
+  ]);
 }
 
 function builtIn(name: string, format: RowFormat): Template {
-  const { sources, trim } = BUILT_IN[name]!;
+  const { sources, trim } = builtInTemplates[name]!;
   const source = sources[format];
   if (source === undefined) {
+    const usual = defaultTemplates[format];
     throw new FacetError(
-      `The template "${name}" has no form for ${format} rows. Use "${DEFAULTS[format]}", or write one with {field} placeholders.`,
+      `The template "${name}" has no form for ${format} rows. Use "${usual}", or write one with {field} placeholders.`,
     );
   }
-  return { ...parseTemplate(source), name, trim };
+  return fieldTemplate(name, source, trim);
 }
 
 function requireFields(template: Template, rows: readonly Row[]): Template {
@@ -184,14 +142,20 @@ function fill(
   fields: Readonly<Record<string, string>>,
   target: boolean,
 ): Segment[] {
-  return parts.map((part) => {
-    if (!("field" in part)) return { ...part, target };
+  return parts.flatMap((part) => {
+    if ("when" in part) {
+      const value = Object.hasOwn(fields, part.when) ? fields[part.when]! : "";
+      return (value.trim() !== "") === part.filled
+        ? fill(template, part.parts, fields, target)
+        : [];
+    }
+    if (!("field" in part)) return [{ ...part, target }];
     const value = Object.hasOwn(fields, part.field) ? fields[part.field] : undefined;
     if (value === undefined) {
       throw new FacetError(
         `The template "${template.name}" needs the field "${part.field}"; given: ${Object.keys(fields).join(", ") || "none"}.`,
       );
     }
-    return { text: template.trim ? value.trim() : value, target };
+    return [{ text: template.trim ? value.trim() : value, target }];
   });
 }

@@ -5,6 +5,7 @@ import { modelFormat, readModel } from "../checkpoints/modelFiles.js";
 import { openCheckpoint } from "../formats/checkpoint.js";
 import type { TensorInfo } from "../formats/safetensors.js";
 import { type GemmaConfig, readGemmaConfig } from "../models/gemma/config.js";
+import { familyOf } from "../models/gemma/family.js";
 import { bindWeights } from "../models/gemma/model.js";
 import { textTensors } from "../models/gemma/textTensors.js";
 import { tokenizerOf } from "../tokenizers/sentencePiece.js";
@@ -99,3 +100,7 @@ function followLinks(tensors: ReadonlyMap<string, TensorInfo>): Map<string, Tens
     }),
   );
 }
+
+/** How a model reads conversations, as Jinja source: as its files say, or as its family does. */
+export const chatTemplateOf = ({ chatTemplate, config }: OpenModel): string =>
+  chatTemplate ?? familyOf(config).chatTemplate;

@@ -1,4 +1,4 @@
-import { promptIds } from "../data/encode.js";
+import { instructionIds } from "../data/encode.js";
 import { greedy, repetitionPenalty } from "../generation/samplers.js";
 import { requireTokenizer, type Session } from "../runtime/session.js";
 import { streamText } from "../runtime/text.js";
@@ -29,8 +29,7 @@ export async function assess(
   }
   const samples: { prompt: string; text: string }[] = [];
   for (const prompt of config.prompts) {
-    const fields = Object.fromEntries(dataset.template.fields.map((field) => [field, prompt]));
-    const ids = promptIds(dataset.template, fields, tokenizer);
+    const ids = instructionIds(dataset.template, prompt, tokenizer);
     let text = "";
     const sampler = repetitionPenalty(greedy(), config.repetitionPenalty);
     const options = { maxLength: config.sampleLength, sampler, seed: config.seed };

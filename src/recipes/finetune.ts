@@ -70,7 +70,7 @@ export async function resumeFinetune(
   const { digests } = await describeRun(prepared);
   if (JSON.stringify(digests) !== JSON.stringify(saved.digests)) {
     throw new FacetError(
-      `The data or the base model of ${folder} has changed since the run started, so it cannot be continued exactly. Start a new run.`,
+      `The data, the template or the base model of ${folder} has changed since the run started, so it cannot be continued exactly. Start a new run.`,
     );
   }
   return execute(folder, prepared, engine, hooks);

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { overlongChoices } from "../data/examples.js";
+import { targetChoices } from "../data/rowTemplate.js";
 import { targets } from "../models/gemma/weights.js";
 import { scheduleNames } from "../training/schedules.js";
 import { optimizerFields, scheduleFields } from "./optimizationConfig.js";
@@ -23,14 +25,20 @@ export const finetuneSchema = z.strictObject({
     ),
   run: z.string().describe("folder for the results; must not exist yet"),
   filter: z.array(z.string()).default([]).describe("keep only rows that pass: no-context"),
+  columns: z
+    .array(z.string())
+    .default([])
+    .describe("names for columns, such as prompt=question,completion=answer"),
   template: z
     .string()
     .optional()
-    .describe("how a row becomes text: tutorial, gemma-chat, plain, or text with {field} in it"),
+    .describe(
+      "how a row becomes text: tutorial, gemma-chat, alpaca, plain, text with {field} in it, or a .jinja file",
+    ),
   limit: count.optional().describe("use only the first rows that pass the filters"),
-  targets: z.enum(["all", "completion"]).default("all").describe("which tokens count in the loss"),
+  targets: z.enum(targetChoices).default("all").describe("which tokens count in the loss"),
   overlong: z
-    .enum(["truncate", "drop"])
+    .enum(overlongChoices)
     .default("truncate")
     .describe("what becomes of rows longer than the sequence length"),
   sequenceLength: count.min(2).default(512).describe("longest row in tokens"),

@@ -17,7 +17,9 @@ export interface OllamaTemplate {
  * white space from a prompt, and it reads a turn marker in a prompt as the marker.
  */
 export function ollamaTemplate(template: Template): OllamaTemplate {
-  const { prompt, completion, responseField, name } = template;
+  const { responseField, name } = template;
+  const prompt = withoutOptional(template.prompt);
+  const completion = withoutOptional(template.completion);
   const fields = new Set(prompt.flatMap((part) => ("field" in part ? [part.field] : [])));
   const refuse = (reason: string) =>
     new FacetError(
@@ -39,7 +41,15 @@ export function ollamaTemplate(template: Template): OllamaTemplate {
   };
 }
 
-type Parts = Template["prompt"];
+type Part = Exclude<Template["prompt"][number], { readonly when: string }>;
+type Parts = readonly Part[];
+
+/** The parts for a prompt that comes without any of the fields that a row may have besides. */
+const withoutOptional = (parts: Template["prompt"]): Part[] =>
+  parts.flatMap((part) => {
+    if (!("when" in part)) return [part];
+    return part.filled ? [] : withoutOptional(part.parts);
+  });
 
 /** Gemma has no system role: its instruction-tuned models are given such text at the start of the user's turn. */
 const systemOf = ({ name }: Template): string =>

@@ -1,14 +1,17 @@
-import { join } from "node:path";
-import { type Dataset, loadDataset } from "../data/dataset.js";
+import { createHash } from "node:crypto";
+import { join, resolve } from "node:path";
+import { isTemplateFile } from "../data/chooseRowTemplate.js";
+import type { Dataset } from "../data/dataset.js";
+import { requireTargets } from "../data/examples.js";
 import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
-import { dataFromAnywhere, locateData } from "../hub/locateData.js";
-import { fromAnywhere, type OpenModel, openModel } from "../hub/openModel.js";
-import { spillPlace } from "../hub/places.js";
+import { dataFromAnywhere } from "../hub/locateData.js";
+import { chatTemplateOf, fromAnywhere, type OpenModel, openModel } from "../hub/openModel.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { requireTokenizer } from "../runtime/session.js";
 import type { FinetuneConfig } from "./finetuneConfig.js";
+import { openDataset } from "./openDataset.js";
 import { fileDigests, versions } from "./runFolder.js";
 
 /** A run's configuration, and what it names, opened. */
@@ -38,18 +41,14 @@ export async function prepare(
     gemmaModules(model.config),
     config.seed,
   );
-  const dataset = await loadDataset({
-    paths: await locateData(config.data, download),
-    spill: spillPlace(),
-    tokenizer,
-    sequenceLength: config.sequenceLength,
-    filters: config.filter,
-    targets: config.targets,
-    overlong: config.overlong,
-    validationSplit: config.validationSplit,
-    ...(config.limit !== undefined && { limit: config.limit }),
-    ...(config.template !== undefined && { template: config.template }),
-  });
+  const { sequenceLength, validationSplit } = config;
+  const chatTemplate = chatTemplateOf(model);
+  const dataset = await openDataset(
+    config,
+    { tokenizer, sequenceLength, chatTemplate, validationSplit },
+    download,
+  );
+  requireTargets(dataset.train.report);
   const perEpoch = Math.ceil(dataset.train.examples.length / config.batchSize);
   const totalSteps = Math.min(
     perEpoch * config.epochs,
@@ -71,6 +70,7 @@ export async function describeRun({ config, model, dataset, adapter }: Prepared)
     data: { path: dataset.path, template: dataset.template.name, report: dataset.train.report },
     digests: {
       data: dataset.sha256,
+      template: createHash("sha256").update(dataset.template.source).digest("hex"),
       base: await fileDigests([...files, join(model.folder, "config.json")]),
     },
   };
@@ -80,5 +80,8 @@ export async function describeRun({ config, model, dataset, adapter }: Prepared)
 export const withAbsolutePaths = (config: FinetuneConfig): FinetuneConfig => ({
   ...config,
   data: dataFromAnywhere(config.data),
+  ...(config.template !== undefined && {
+    template: isTemplateFile(config.template) ? resolve(config.template) : config.template,
+  }),
   model: fromAnywhere(config.model),
 });

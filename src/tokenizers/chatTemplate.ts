@@ -152,7 +152,8 @@ function fill(
   return segments.filter((segment) => !("text" in segment && segment.text === ""));
 }
 
-function controlPieces(text: string, target: boolean, tokenizer: Tokenizer): Segment[] {
+/** A text as segments, with the tokenizer's markers in it as control pieces. */
+export function controlPieces(text: string, target: boolean, tokenizer: Tokenizer): Segment[] {
   return text
     .split(/(<[^<>]+>|\[[^[\]]+\])/)
     .map((part) =>

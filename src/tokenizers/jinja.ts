@@ -24,6 +24,19 @@ export function jinjaTemplate(source: string, where: string): JinjaTemplate {
     }, where);
 }
 
+/** The names that a template uses: of values, of its own variables, and of members. Throws a FacetError for a malformed one. */
+export function jinjaNames(source: string, where: string): Set<string> {
+  const names = new Set<string>();
+  const walk = (node: unknown): void => {
+    if (typeof node !== "object" || node === null) return;
+    const { type, value } = node as { type?: unknown; value?: unknown };
+    if (type === "Identifier" && typeof value === "string") names.add(value);
+    Object.values(node).forEach(walk);
+  };
+  walk(limited(() => new Template(source), where).parsed);
+  return names;
+}
+
 /** No conversation has as many turns. */
 const LONGEST_RANGE = 100_000;
 

@@ -162,6 +162,6 @@ describe("facet finetune, interrupted", () => {
     writeFileSync(own, readFileSync(own, "utf8").replace("How many", "How much"));
     const { code, stderr } = await finetune("--resume", "--run", "moved");
     expect(code).toBe(1);
-    expect(stderr).toMatch(/error: The data or the base model of .* has changed/);
+    expect(stderr).toMatch(/error: The data, the template or the base model of .* has changed/);
   });
 });

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { runFacet, workFolder, writeRows } from "./facet.js";
@@ -10,6 +11,19 @@ writeRows(join(folder, "mixed.jsonl"), [
   { instruction: "Four?", context: "", response: "  " },
   { instruction: "Five? ".repeat(20), context: "", response: "5" },
 ]);
+const turn = (role: string, content: string) => ({ role, content });
+writeRows(join(folder, "chat.jsonl"), [
+  {
+    messages: [
+      turn("user", "Hi"),
+      turn("assistant", "Hello"),
+      turn("user", "Bye"),
+      turn("assistant", "See you"),
+    ],
+  },
+  { messages: [turn("assistant", "Hello")] },
+]);
+writeFileSync(join(folder, "faq.csv"), "question,answer\nWhy?,So.\n");
 const run = (...args: string[]) => runFacet(["inspect", "--data", "mixed.jsonl", ...args], folder);
 const usual = ["--model", "tiny", "--filter", "no-context", "--sequence-length", "64"];
 
@@ -46,6 +60,23 @@ describe.concurrent("facet inspect", () => {
     expect(stdout).toMatch(/\n *\d+–\d+ █+ 1\n/);
     expect(stdout).toMatch(/The row at line 5: 65 tokens, \d+ tokens cut off/);
     expect(stdout).toContain("<bos> [Instruction]");
+  });
+
+  it("reads conversations, and columns of other names", async () => {
+    const model = ["--model", "facet_nano_en", "--targets", "assistant", "--json"];
+    const chat = JSON.parse(
+      (await runFacet(["inspect", "--data", "chat.jsonl", ...model], folder)).stdout,
+    );
+    expect(chat).toMatchObject({
+      ...{ template: "gemma-chat", kept: 1, dropped: { "refused by the template": [2] } },
+    });
+    const learned = chat.row.tokens.filter((token: { target: boolean }) => token.target);
+    expect(learned.map((token: { piece: string }) => token.piece).join("")).toBe(
+      "Hello<end_of_turn>\nSee▁you<end_of_turn>\n<eos>",
+    );
+    const columns = ["--columns", "prompt=question,completion=answer", "--template", "tutorial"];
+    const faq = await runFacet(["inspect", "--data", "faq.csv", ...columns, ...model], folder);
+    expect(JSON.parse(faq.stdout)).toMatchObject({ template: "tutorial", kept: 1 });
   });
 
   it("takes a tokenizer instead of a model", async () => {

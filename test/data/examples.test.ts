@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { frameExample, prepareExamples, targetCount } from "../../src/data/examples.js";
+import {
+  frameExample,
+  prepareExamples,
+  requireTargets,
+  targetCount,
+} from "../../src/data/examples.js";
 import { parseTemplate } from "../../src/data/templates.js";
 import { byteTokenizer } from "./byteTokenizer.js";
 import { rowOf } from "./rowOf.js";
@@ -34,6 +39,21 @@ describe("frameExample", () => {
   });
 });
 
+describe("requireTargets", () => {
+  const reportOf = (q: string) =>
+    prepareExamples([rowOf({ q, a: "so" })], {
+      ...{ template, tokenizer, sequenceLength: 1000, targets: "completion" },
+    }).report;
+
+  it("refuses rows of which less than 1 % is to be learned", () => {
+    // Start token, question, ">", "so", end token: three targets.
+    expect(() => requireTargets(reportOf("q".repeat(296)))).not.toThrow();
+    expect(() => requireTargets(reportOf("q".repeat(297)))).toThrow(
+      /Only 3 of 301 tokens are targets, less than 1 %/,
+    );
+  });
+});
+
 describe("prepareExamples", () => {
   it("counts what it drops by reason and line, and what it truncates", () => {
     const { examples, report } = prepareExamples(rows, { template, tokenizer, sequenceLength: 12 });
@@ -44,6 +64,7 @@ describe("prepareExamples", () => {
       dropped: { "missing field": [2], "empty response": [4] },
       truncated: 1,
       lengths: { count: 2, total: 29, min: 8, mean: 14.5, median: 14.5, max: 21 },
+      inputTokens: 7 + 12,
       targetTokens: 7 + 12,
       spelledMarkers: [],
       unusedFields: {},
@@ -64,6 +85,23 @@ describe("prepareExamples", () => {
     const longer = prepareExamples(rows, { ...options, sequenceLength: 18 });
     expect(longer.report.dropped["no target"]).toBeUndefined();
     expect(longer.examples.map(targetCount)).toEqual([3, 2]);
+  });
+
+  it("cuts the beginning of the prompt, and drops a row whose completion does not fit", () => {
+    const options = { template, tokenizer, overlong: "cut-prompt-left" } as const;
+    for (const targets of ["completion", "all"] as const) {
+      const { examples, report } = prepareExamples(rows, {
+        ...options,
+        sequenceLength: 12,
+        targets,
+      });
+      expect(tokenizer.decode(examples[1]!.ids)).toBe("uestion>yes");
+      expect(examples[1]).toMatchObject({ line: 5, truncated: 8 });
+      expect([examples[1]!.ids.length, examples[1]!.isTarget.at(-1)]).toEqual([13, 1]);
+      expect(report.truncated).toBe(1);
+    }
+    const short = prepareExamples(rows, { ...options, sequenceLength: 3, targets: "completion" });
+    expect(short.report.dropped["too long"]).toEqual([5]);
   });
 
   it("reports fields that hold something but are not used, and turn markers in the data", () => {
@@ -88,7 +126,7 @@ describe("prepareExamples", () => {
   });
 
   it("names file and line of a needed field that holds no text", () => {
-    const row = { file: "d.jsonl", line: 7, fields: { q: "q" }, nonText: { a: "a number" } };
+    const row = { file: "d.jsonl", line: 7, fields: { q: "q" }, nonText: { a: 5 } };
     expect(() => prepareExamples([row], { template, tokenizer, sequenceLength: 12 })).toThrow(
       /d.jsonl, line 7: field "a" is a number/,
     );

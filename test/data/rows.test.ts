@@ -8,7 +8,7 @@ describe("rowOf", () => {
       file: "f",
       line: 3,
       fields: { a: "1" },
-      nonText: { n: "a number", list: "a list", o: "an object", t: "a boolean" },
+      nonText: { n: 5, list: [], o: {}, t: true },
     });
   });
 

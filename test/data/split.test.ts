@@ -15,6 +15,14 @@ function splitRows(all: typeof rows, fraction: number) {
 const texts = (side: typeof rows) => side.map((row) => row.fields.text);
 
 describe("isForValidation", () => {
+  it("looks at conversations as at text", () => {
+    const chat = (i: number) => ({ ...rowOf({}), nonText: { messages: [{ role: "user", n: i }] } });
+    const sides = Array.from({ length: 100 }, (_, i) => isForValidation(0.5)(chat(i)));
+    expect(new Set(sides).size).toBe(2);
+    const number = { ...rowOf({ text: "a" }), nonText: { id: 7 } };
+    expect(isForValidation(0.5)(number)).toBe(isForValidation(0.5)(rowOf({ text: "a" })));
+  });
+
   it("puts each row on one side, in order, about as many as asked for", () => {
     const { train, validation } = splitRows(rows, 0.2);
     expect([...train, ...validation].sort((a, b) => a.line - b.line)).toEqual(rows);

@@ -63,7 +63,7 @@ describe("built-in templates", () => {
 
   it("refuses rows of an unknown format, naming their fields", () => {
     expect(() => chooseTemplate(undefined, [rowOf({ question: "q", answer: "a" })])).toThrow(
-      /unknown format.*question, answer/,
+      /unknown format.*question, answer.*--columns prompt=question/s,
     );
   });
 });
@@ -102,7 +102,20 @@ describe("custom templates", () => {
     ]);
   });
 
+  it("has parts for rows with a field, and for rows without it", () => {
+    const template = parseTemplate("{?c}{c}: {/c}{!c}- {/c}{a}");
+    expect(template.fields).toEqual(["c", "a"]);
+    expect(segmentsText(render(template, { a: "A", c: "C" }, "all"))).toBe("C: A");
+    expect(segmentsText(render(template, { a: "A", c: " " }, "all"))).toBe("- A");
+    expect(segmentsText(render(template, { a: "A" }, "all"))).toBe("- A");
+  });
+
   it.each([
+    ["{?a}x", /a part of \{a\} that \{\/a\} does not end at character 1/],
+    ["x{/a}", /\{\/a\} without \{\?a\} before it at character 2/],
+    ["{?a}{?b}x{/b}{/a}", /\{\?b\} inside of \{\?a\}/],
+    ["{?}x", /an empty placeholder \{\?\}/],
+    ["{?a}{a}{/a}", /no \{field\} placeholder/],
     ["a {q", /single "\{" at character 3/],
     ["a} {q}", /single "\}" at character 2/],
     ["a {}", /empty placeholder \{\} at character 3/],

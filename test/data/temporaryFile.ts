@@ -10,12 +10,14 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Writes files of the given content into the folder, each with a name of its own; gives the path. */
-export function fileWriter(folder: string): (content: string | Uint8Array) => string {
+/** Writes files of the given content into the folder, each with a name of its own if none is given; gives the path. */
+export function fileWriter(
+  folder: string,
+): (content: string | Uint8Array, name?: string) => string {
   let count = 0;
-  return (content) => {
+  return (content, name) => {
     count += 1;
-    const path = join(folder, `file-${count}`);
+    const path = join(folder, name ?? `file-${count}`);
     writeFileSync(path, content);
     return path;
   };
