@@ -1,6 +1,7 @@
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { FacetError } from "../errors.js";
+import { withFile } from "../formats/exactRead.js";
 import { csvRows } from "./csvFile.js";
 import { jsonFileRows } from "./jsonFile.js";
 import { jsonLinesRows } from "./jsonLines.js";
@@ -104,10 +105,8 @@ function isObject(line: string): boolean {
 
 function isParquet(path: string): boolean {
   const bytes = Buffer.alloc(4);
-  const file = openSync(path, "r");
-  try {
-    return readSync(file, bytes, 0, 4, 0) === 4 && bytes.toString("latin1") === "PAR1";
-  } finally {
-    closeSync(file);
-  }
+  return withFile(
+    path,
+    (file) => readSync(file, bytes, 0, 4, 0) === 4 && bytes.toString("latin1") === "PAR1",
+  );
 }
