@@ -1,7 +1,7 @@
 import type { FuzzedFormat } from "./format.js";
 import { mlx, peft } from "./formats/adapters.js";
 import { chatTemplate } from "./formats/chatTemplate.js";
-import { csvData, gzipData, jsonData } from "./formats/dataFiles.js";
+import { csvData, gzipData, jsonData, parquetData } from "./formats/dataFiles.js";
 import { gguf, ggufAdapter, ggufModel } from "./formats/gguf.js";
 import { config, huggingFace, tokenizerJson, tokenizerModel } from "./formats/huggingFace.js";
 import { hdf5, kerasAdapter, kerasPreset } from "./formats/keras.js";
@@ -15,5 +15,5 @@ export const formats: readonly FuzzedFormat[] = [
   ...[safetensors, safetensorsShards, config, tokenizerModel, tokenizerJson, huggingFace],
   ...[gguf, ggufModel, ggufAdapter, hdf5, kerasAdapter, kerasPreset, peft, mlx],
   ...[runCheckpoint, runMetrics, jsonLines, modelfile, chatTemplate],
-  ...[jsonData, csvData, gzipData],
+  ...[jsonData, csvData, gzipData, parquetData],
 ];

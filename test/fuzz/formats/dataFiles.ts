@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
@@ -55,18 +56,17 @@ export const gzipData = dataFormat("gzip", "data.jsonl.gz", () => [
   fileOf("data.jsonl.gz", gzipSync(rows.map((row) => JSON.stringify(row)).join("\n"))),
 ]);
 
-export const parquetData = dataFormat("parquet", "data.parquet", () =>
-  (["SNAPPY", "UNCOMPRESSED"] as const).map((codec) =>
-    fileOf(
-      "data.parquet",
-      new Uint8Array(
-        parquetWriteBuffer({
-          columnData: Object.entries(columns).map(([name, data]) => ({
-            ...{ name, data, type: "STRING" as const },
-          })),
-          codec,
-        }),
-      ),
-    ),
+const fixtures = new URL("../../fixtures/parquet/", import.meta.url);
+
+/** One file whose pages are small enough to be changed often, and those of Arrow in every compression and encoding. */
+export const parquetData = dataFormat("parquet", "data", () => [
+  ...(["SNAPPY", "UNCOMPRESSED"] as const).map((codec) => {
+    const columnData = Object.entries(columns).map(([name, data]) => ({
+      ...{ name, data, type: "STRING" as const },
+    }));
+    return fileOf("data", new Uint8Array(parquetWriteBuffer({ columnData, codec })));
+  }),
+  ...["gzip", "brotli", "zstd", "lz4", "pages", "v2", "delta", "delta-length"].map((name) =>
+    fileOf("data", readFileSync(new URL(`${name}.parquet`, fixtures))),
   ),
-);
+]);
