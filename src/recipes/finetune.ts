@@ -9,7 +9,6 @@ import { planMemory, refuseTooLarge } from "../runtime/memory.js";
 import { openSession, requireTokenizer } from "../runtime/session.js";
 import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
 import { type LoopState, startState, train } from "../training/loop.js";
-import { namedOptimizer } from "../training/optimizers/named.js";
 import type { Optimizer } from "../training/optimizers/optimizer.js";
 import { schedule } from "../training/schedules.js";
 import { exampleSource } from "../training/sources.js";
@@ -18,6 +17,7 @@ import { assess } from "./assess.js";
 import { type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
 import type { FinetuneEvent, FinetuneResult } from "./finetuneEvents.js";
 import { reportOf } from "./finetuneReport.js";
+import { optimizerOf } from "./optimizerOf.js";
 import { describeRun, type Prepared, prepare, withAbsolutePaths } from "./prepare.js";
 import {
   createRunFolder,
@@ -96,7 +96,7 @@ async function execute(
   });
   onEvent({ kind: "data", dataset });
 
-  const optimizer = namedOptimizer(config.optimizer, parameters.slots, config);
+  const { optimizer, finish } = optimizerOf(config, parameters.slots);
   const learningRate = schedule(config.schedule, { ...config, totalSteps });
   const start = restore(paths.checkpoints, adapter, optimizer);
   onEvent({ kind: "plan", memory, trainable, totalSteps, firstStep: start.step });
@@ -143,6 +143,7 @@ async function execute(
       throw error;
     });
     await tuned.close();
+    finish(parameters.values);
     await writeAdapter(paths.adapter, adapter, model);
     const finished = end.step === totalSteps;
     const after = finished ? await assess("after", tuned, prepared, onEvent) : undefined;

@@ -40,5 +40,17 @@ export const optimizerFields = {
     .optional()
     .describe("what Adam adds to the root of the second moment (default: 1e-7)"),
   momentum: fraction.optional().describe("momentum of sgd and muon (default: 0; 0.95 for muon)"),
+  decayExclude: z
+    .array(z.string())
+    .default([])
+    .describe("regular expression for the names of variables that do not decay"),
+  loraPlusRatio: z
+    .number()
+    .positive()
+    .default(1)
+    .describe("learning rate of LoRA's B as a multiple of A's (LoRA+)"),
+  ema: fraction
+    .optional()
+    .describe("keep a moving average of the variables with this decay, and save it as the result"),
   nesterov: z.boolean().optional().describe("Nesterov's momentum, for sgd; muon has it anyway"),
 };

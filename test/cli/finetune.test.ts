@@ -137,6 +137,29 @@ describe("facet finetune, interrupted", () => {
     },
   );
 
+  it("goes on exactly with another optimizer, schedule and an average, which it saves", async () => {
+    const options = [
+      ...[...data, "--epochs", "2", "--learning-rate", "0.01", "--optimizer", "adam8bit"],
+      ...["--schedule", "wsd", "--warmup-steps", "3", "--lora-plus-ratio", "4", "--ema", "0.9"],
+      ...["--weight-decay", "0.1", "--decay-exclude", "lora_b$"],
+    ];
+    expect((await finetune(...options, "--run", "average")).code).toBe(0);
+    const [plain] = await Promise.all([
+      finetune(...options.filter((option) => !["--ema", "0.9"].includes(option)), "--run", "last"),
+      (async () => {
+        const args = ["finetune", ...options, "--save-every", "1", "--run", "average-parts"];
+        const running = startFacet(args, folder);
+        await running.says("Training 16/80");
+        running.process.kill("SIGKILL");
+        await running.ended;
+      })(),
+    ]);
+    expect(plain.code).toBe(0);
+    expect((await finetune("--resume", "--run", "average-parts")).code).toBe(0);
+    expect(adapter("average-parts").equals(adapter("average"))).toBe(true);
+    expect(adapter("last").equals(adapter("average"))).toBe(false);
+  });
+
   it("refuses options that resuming would ignore", async () => {
     const args = ["--resume", "--run", "first", "--rank", "3", "--no-shuffle"];
     const { code, stderr } = await finetune(...args);

@@ -5,6 +5,7 @@ import { createAdapter } from "../../src/lora/adapter.js";
 import { trainingProgram } from "../../src/models/gemma/programs.js";
 import { loadCheckpoint, saveCheckpoint } from "../../src/training/checkpoints.js";
 import { type LoopState, type StepReport, train } from "../../src/training/loop.js";
+import { withAverage } from "../../src/training/optimizers/average.js";
 import {
   namedOptimizer,
   type OptimizerName,
@@ -28,10 +29,12 @@ beforeAll(async () => {
 afterAll(() => program.close());
 
 /** All there is in a run; made anew, as by a new process, each time. */
-function newRun(name: OptimizerName = "adamw") {
+function newRun(name: OptimizerName = "adamw", averages = false) {
   const { parameters } = createAdapter(lora, tiny.modules, 3);
   const momentum = name === "sgd" ? 0.9 : undefined;
-  const optimizer = namedOptimizer(name, parameters.slots, { momentum });
+  const { slots } = parameters;
+  const plain = namedOptimizer(name, slots, { momentum });
+  const optimizer = averages ? withAverage(plain, slots, 0.8) : plain;
   const reports: Omit<StepReport, "seconds">[] = [];
   const options = {
     program,
@@ -55,10 +58,13 @@ function newRun(name: OptimizerName = "adamw") {
   return { parameters, optimizer, reports, options };
 }
 
-test.each(optimizerNames)(
-  "N steps of %s equal k steps, a checkpoint, a new process and N − k steps, bit for bit",
-  async (name) => {
-    const whole = newRun(name);
+test.each([
+  ...optimizerNames.map((name) => ({ name, averages: false })),
+  { name: "adamw", averages: true } as const,
+])(
+  "N steps of $name (average: $averages) equal k steps, a checkpoint, a new process and N − k steps, bit for bit",
+  async ({ name, averages }) => {
+    const whole = newRun(name, averages);
     const end = await train(whole.options);
     expect(end).toMatchObject({ step: totalSteps, epoch: 2, index: 2 });
 
@@ -71,7 +77,7 @@ test.each(optimizerNames)(
           let checkpoint: string | undefined;
           let last: LoopState | undefined;
           for (const stop of [...stops.sort((a, b) => a - b), totalSteps]) {
-            const run = newRun(name);
+            const run = newRun(name, averages);
             const { parameters, optimizer } = run;
             const start = checkpoint && loadCheckpoint(checkpoint, parameters, optimizer);
             const resumed = start ? { ...run.options, start } : run.options;
