@@ -72,7 +72,7 @@ export async function openGemma2b(options: Gemma2bOptions): Promise<() => Promis
         parameters,
         optimizer: adamW(parameters.slots, { weightDecay: 0.01 }),
         schedule: () => 5e-5,
-        source: { stepsPerEpoch: batches.length, batches: (_, index) => [batches[index]!] },
+        source: { stepsIn: () => batches.length, batches: (_, index) => [batches[index]!] },
         totalSteps: batches.length,
         reduction: { kind: "mean" },
       },

@@ -66,7 +66,7 @@ export async function openStep(options: StepOptions): Promise<() => Promise<Trai
       parameters,
       optimizer,
       schedule: () => 1e-4,
-      source: { stepsPerEpoch: 1, batches: () => [batch] },
+      source: { stepsIn: () => 1, batches: () => [batch] },
       totalSteps: 1,
       reduction: { kind: "mean" },
     });

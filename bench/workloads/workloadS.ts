@@ -98,7 +98,7 @@ export async function openWorkloadS(
         epsilonPlacement: "torch",
       }),
       schedule: () => 1e-3,
-      source: { stepsPerEpoch: steps, batches: () => [batch] },
+      source: { stepsIn: () => steps, batches: () => [batch] },
       totalSteps: steps,
       reduction: { kind: "mean" },
     });

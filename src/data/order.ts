@@ -1,18 +1,21 @@
-import { createRandom } from "../random.js";
+import { createRandom, type Random } from "../random.js";
 
 /**
  * The order in which one epoch visits `count` items: a permutation of 0 … count − 1 that depends on nothing but
- * the arguments (Fisher–Yates with a generator of the seed and the epoch), or the plain order without `shuffle`.
+ * the arguments, or the plain order without `shuffle`.
  */
-export function epochOrder(
+export const epochOrder = (
   count: number,
   seed: number,
   epoch: number,
   shuffle: boolean,
-): Uint32Array {
+): Uint32Array =>
+  permutation(count, shuffle && createRandom({ seed, stream: "order", index: epoch }));
+
+/** A permutation of 0 … count − 1 (Fisher–Yates), or the plain order without a generator. */
+export function permutation(count: number, random: Random | false): Uint32Array<ArrayBuffer> {
   const order = Uint32Array.from({ length: count }, (_, i) => i);
-  if (!shuffle) return order;
-  const random = createRandom({ seed, stream: "order", index: epoch });
+  if (random === false) return order;
   for (let last = count - 1; last > 0; last--) {
     const other = random.below(last + 1);
     const item = order[last]!;

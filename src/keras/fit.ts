@@ -65,7 +65,7 @@ export async function fitAdapter(
   });
 
   const onStep = async (report: StepReport): Promise<void> => {
-    const steps = source.stepsPerEpoch;
+    const steps = source.stepsIn(report.epoch);
     const batch = (report.step - 1) % steps;
     let logs: Logs = logsOf(report.epochLoss, report.epochAccuracy);
     for (const callback of callbacks) await callback.onTrainBatchEnd?.(batch, logs);
@@ -91,7 +91,7 @@ export async function fitAdapter(
     optimizer: setup.optimizer,
     schedule: () => setup.learningRate,
     source,
-    totalSteps: epochs * source.stepsPerEpoch,
+    totalSteps: epochs * source.stepsIn(0),
     reduction: { kind: "keras", sequenceLength },
     extraInputs: dropoutSeeds(adapter, seed),
     onStep,

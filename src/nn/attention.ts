@@ -60,6 +60,12 @@ export interface AttentionContext extends AttentionView {
   ) => { keys: Tensor; values: Tensor };
 }
 
+/** Where several sequences share a row: which of them each query and each key belongs to, int32 `[B, T]` and `[B, S]`. */
+export interface Segments {
+  readonly queries: Tensor;
+  readonly keys: Tensor;
+}
+
 /** Large enough to vanish after the softmax, small enough that a score added to it stays finite. */
 const hidden = -1e30;
 
@@ -67,13 +73,23 @@ const hidden = -1e30;
  * The bias of causal attention: a query sees the keys at its own position and before; with a window,
  * the key at position j only while i − j < window.
  * queryPositions int32 `[B, T]`, keyPositions int32 `[B, S]`; a padded key has a position that no
- * query reaches. Result `[B, 1, 1, T, S]`.
+ * query reaches. With segments a query sees no key of another segment than its own. Result `[B, 1, 1, T, S]`.
  */
-export function causalBias(queryPositions: Tensor, keyPositions: Tensor, window?: number): Tensor {
-  const [batch, length] = queryPositions.shape as [Dim, Dim];
-  const keys = keyPositions.shape[1]!;
-  const query = reshape(queryPositions, [batch, 1, 1, length, 1]);
-  const key = reshape(keyPositions, [batch, 1, 1, 1, keys]);
+export function causalBias(
+  queryPositions: Tensor,
+  keyPositions: Tensor,
+  window?: number,
+  segments?: Segments,
+): Tensor {
+  const ofQuery = (y: Tensor) => reshape(y, [y.shape[0]!, 1, 1, y.shape[1]!, 1]);
+  const ofKey = (y: Tensor) => reshape(y, [y.shape[0]!, 1, 1, 1, y.shape[1]!]);
+  if (segments !== undefined) {
+    const [query, key] = [ofQuery(segments.queries), ofKey(segments.keys)];
+    const inside = causalBias(queryPositions, keyPositions, window);
+    const same = select(lessOrEqual(query, key), inside, hidden);
+    return select(lessOrEqual(key, query), same, hidden);
+  }
+  const [query, key] = [ofQuery(queryPositions), ofKey(keyPositions)];
   if (window === undefined) return select(lessOrEqual(key, query), 0, hidden);
   // In float32, where every position of a sequence is exact.
   const lastSeen = add(toFloat32(key), window - 1);

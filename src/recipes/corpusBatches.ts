@@ -17,7 +17,7 @@ export function windowSource(corpus: Corpus, config: PretrainConfig): BatchSourc
   }
   let current: { epoch: number; order: Uint32Array } | undefined;
   return {
-    stepsPerEpoch,
+    stepsIn: () => stepsPerEpoch,
     batches(epoch, index) {
       if (current?.epoch !== epoch)
         current = { epoch, order: epochOrder(count, seed, epoch, true) };

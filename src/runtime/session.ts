@@ -28,8 +28,14 @@ export interface Session {
    * handed out before keeps its adapter.
    */
   use(adapter: Adapter): Promise<void>;
-  /** Forward and backward. `recompute` trades time for the memory of activations. */
-  training(maxLength: number, options: { recompute: boolean }): Promise<Executable>;
+  /**
+   * Forward and backward. `recompute` trades time for the memory of activations; with `packed` several examples share
+   * a row.
+   */
+  training(
+    maxLength: number,
+    options: { recompute: boolean; packed?: boolean },
+  ): Promise<Executable>;
   evaluation(maxLength: number): Promise<Executable>;
   logits(maxLength: number): Promise<Executable>;
   decoder(maxLength: number): Promise<Decoder>;
@@ -96,13 +102,13 @@ export function openSession(
       await found.ready();
       current = found;
     },
-    async training(maxLength, { recompute }) {
+    async training(maxLength, { recompute, packed = false }) {
       if (gained.size > 0) {
         throw new FacetError("A DoRA adapter can be used and exported, but not trained.");
       }
-      const kind = recompute ? "training with recomputation" : "training";
+      const kind = `${packed ? "packed " : ""}training${recompute ? " with recomputation" : ""}`;
       return compile(kind, maxLength, (length) =>
-        trainingProgram(trainingGraph, { maxLength: length, recompute }),
+        trainingProgram(trainingGraph, { maxLength: length, recompute, packed }),
       );
     },
     async evaluation(maxLength) {

@@ -13,7 +13,8 @@ import type { Schedule } from "./schedules.js";
 
 /** The data of a run: the micro-batches of any optimizer step, from nothing but its place. */
 export interface BatchSource {
-  readonly stepsPerEpoch: number;
+  /** Optimizer steps of an epoch. */
+  stepsIn(epoch: number): number;
   batches(epoch: number, index: number): readonly Batch[];
 }
 
@@ -91,7 +92,7 @@ export async function train(options: TrainOptions): Promise<LoopState> {
     optimizer.update(parameters.values, parameters.gradients, learningRate);
 
     const totals = addTotals(state.totals, result);
-    const epochEnded = state.index + 1 === source.stepsPerEpoch;
+    const epochEnded = state.index + 1 === source.stepsIn(state.epoch);
     const step = state.step + 1;
     const report: StepReport = {
       ...result,

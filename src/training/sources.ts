@@ -1,39 +1,65 @@
 import { type Batch, makeBatch } from "../data/batches.js";
 import type { Examples } from "../data/exampleStore.js";
+import { type Mix, mixedOrder } from "../data/mix.js";
 import { epochOrder } from "../data/order.js";
+import { packed, packedBatch } from "../data/packing.js";
 import type { BatchSource } from "./loop.js";
 
+export interface SourceOptions {
+  /** Rows per optimizer step. */
+  readonly batchSize: number;
+  /** Rows computed at a time; a whole step's rows when not given. */
+  readonly microBatchSize?: number | undefined;
+  readonly padId: number;
+  readonly seed: number;
+  readonly shuffle: boolean;
+  /** Batch rows of similar length together. */
+  readonly groupByLength?: boolean;
+  /** Put several examples into a row of at most so many inputs. */
+  readonly packTo?: number | undefined;
+  /** Visit the data sets of the examples by weight, not every example once. */
+  readonly mix?: Mix | undefined;
+}
+
 /** Examples in a new order every epoch; a step's batch is computed in micro-batches. */
-export function exampleSource(
-  examples: Examples,
-  options: {
-    readonly batchSize: number;
-    /** Rows computed at a time; a whole step's rows when not given. */
-    readonly microBatchSize?: number | undefined;
-    readonly padId: number;
-    readonly seed: number;
-    readonly shuffle: boolean;
-    /** Batch rows of similar length together. */
-    readonly groupByLength?: boolean;
-  },
-): BatchSource {
-  const { batchSize, padId, seed, shuffle } = options;
+export function exampleSource(examples: Examples, options: SourceOptions): BatchSource {
+  const { batchSize, padId, seed, shuffle, packTo, mix } = options;
   const microBatchSize = options.microBatchSize ?? batchSize;
-  let lengths: Int32Array | undefined;
-  let current: { epoch: number; order: Uint32Array } | undefined;
+  let known: Int32Array | undefined;
+  const lengths = () => {
+    known ??= idCounts(examples);
+    return known;
+  };
+  let current: { epoch: number; rows: Uint32Array | readonly (readonly number[])[] } | undefined;
+  const rowsOf = (epoch: number) => {
+    if (current?.epoch === epoch) return current.rows;
+    const order =
+      mix === undefined
+        ? epochOrder(examples.length, seed, epoch, shuffle)
+        : mixedOrder(mix, seed, epoch, shuffle);
+    const grouped = options.groupByLength && batchSize > 1;
+    const inBatches = () => (grouped ? groupByLength(order, lengths(), batchSize) : order);
+    current = {
+      epoch,
+      rows: packTo === undefined ? inBatches() : packed(order, lengths(), packTo),
+    };
+    return current.rows;
+  };
   return {
-    stepsPerEpoch: Math.ceil(examples.length / batchSize),
+    // Only packing makes epochs of different lengths.
+    stepsIn: (epoch) =>
+      Math.ceil((packTo === undefined ? examples.length : rowsOf(epoch).length) / batchSize),
     batches(epoch, index) {
-      if (current?.epoch !== epoch) {
-        const order = epochOrder(examples.length, seed, epoch, shuffle);
-        const grouped = options.groupByLength && batchSize > 1;
-        if (grouped) lengths ??= idCounts(examples);
-        current = { epoch, order: lengths ? groupByLength(order, lengths, batchSize) : order };
-      }
-      const rows = current.order.subarray(index * batchSize, (index + 1) * batchSize);
+      const rows = rowsOf(epoch);
+      const end = Math.min(rows.length, (index + 1) * batchSize);
       const batches: Batch[] = [];
-      for (let from = 0; from < rows.length; from += microBatchSize) {
-        batches.push(makeBatch(examples, rows.subarray(from, from + microBatchSize), padId));
+      for (let from = index * batchSize; from < end; from += microBatchSize) {
+        const part = rows.slice(from, Math.min(end, from + microBatchSize));
+        batches.push(
+          part instanceof Uint32Array
+            ? makeBatch(examples, part, padId)
+            : packedBatch(examples, part, padId),
+        );
       }
       return batches;
     },

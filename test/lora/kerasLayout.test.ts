@@ -87,7 +87,7 @@ describe("LoRA in Keras's layout", () => {
       optimizer: adamW(slots, { weightDecay: 0.01 }),
       schedule: () => 5e-3,
       source: {
-        stepsPerEpoch,
+        stepsIn: () => stepsPerEpoch,
         batches: (_epoch, i) => [kerasBatch(i * rows, Math.min(6, (i + 1) * rows))],
       },
       totalSteps: epochs * stepsPerEpoch,

@@ -198,7 +198,7 @@ export function matchesReference(tiny: ReferenceGemma): void {
         parameters: adapter.parameters,
         optimizer: adamW(slots, { epsilon, epsilonPlacement, weightDecay: 0.01 }),
         schedule: () => 5e-3,
-        source: { stepsPerEpoch: 3, batches: (_epoch, index) => [tiny.batch(order[index]!)] },
+        source: { stepsIn: () => 3, batches: (_epoch, index) => [tiny.batch(order[index]!)] },
         totalSteps: 3,
         reduction: { kind: "mean" },
         onStep: ({ loss }) => {

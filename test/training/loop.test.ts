@@ -25,7 +25,7 @@ function setUp(changes: Partial<TrainOptions> = {}) {
     parameters: vector(3, 4),
     optimizer: descent(),
     schedule: () => 0.5,
-    source: { stepsPerEpoch: 2, batches: (_epoch, index) => [rowOf(1 + index)] },
+    source: { stepsIn: () => 2, batches: (_epoch, index) => [rowOf(1 + index)] },
     totalSteps: 4,
     reduction: { kind: "mean" },
     onStep: (report) => {
@@ -40,7 +40,7 @@ describe("train", () => {
   test("takes the source's batches in order, epoch after epoch, and updates once a step", async () => {
     const asked: string[] = [];
     const source = {
-      stepsPerEpoch: 3,
+      stepsIn: () => 3,
       batches: (epoch: number, index: number) => {
         asked.push(`${epoch}.${index}`);
         return [rowOf(1)];
@@ -111,7 +111,7 @@ describe("train", () => {
           return program.run(inputs, into);
         },
       },
-      source: { stepsPerEpoch: 1, batches: () => [rowOf(1), rowOf(2)] },
+      source: { stepsIn: () => 1, batches: () => [rowOf(1), rowOf(2)] },
       totalSteps: 2,
       extraInputs: (step, microBatch) => {
         asked.push(`${step}.${microBatch}`);
@@ -203,7 +203,7 @@ describe("a bad step is refused before it changes anything", () => {
   });
 
   test("a batch without any target", async () => {
-    const source = { stepsPerEpoch: 1, batches: () => [rowOf(0)] };
+    const source = { stepsIn: () => 1, batches: () => [rowOf(0)] };
     await expect(train(setUp({ source }).options)).rejects.toThrow(FacetError);
   });
 });

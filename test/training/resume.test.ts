@@ -20,16 +20,30 @@ import * as tiny from "../support/tinyGemma.js";
 const totalSteps = 8;
 const lora = { rank: 4, alpha: 8, targets: ["q_proj", "v_proj"], layout: "standard" } as const;
 let program: Executable;
+let packedProgram: Executable;
 
 beforeAll(async () => {
   const adapter = createAdapter(lora, tiny.modules, 0);
-  const step = trainingProgram(tiny.graph(adapter), { maxLength: 32, recompute: false });
-  program = await tiny.engine.compile(step);
+  const compile = (packed: boolean) =>
+    tiny.engine.compile(
+      trainingProgram(tiny.graph(adapter), { maxLength: 32, recompute: false, packed }),
+    );
+  program = await compile(false);
+  packedProgram = await compile(true);
 });
-afterAll(() => program.close());
+afterAll(async () => {
+  await program.close();
+  await packedProgram.close();
+});
+
+/** Two data sets by weight, several examples in a row. */
+const packedMix = { packTo: 32, mix: { counts: [4, 3], weights: [1, 1] } };
 
 /** All there is in a run; made anew, as by a new process, each time. */
-function newRun(name: OptimizerName = "adamw", averages = false) {
+function newRun(
+  name: OptimizerName = "adamw",
+  { averages = false, packing = {} as Partial<typeof packedMix> } = {},
+) {
   const { parameters } = createAdapter(lora, tiny.modules, 3);
   const momentum = name === "sgd" ? 0.9 : undefined;
   const { slots } = parameters;
@@ -37,7 +51,7 @@ function newRun(name: OptimizerName = "adamw", averages = false) {
   const optimizer = averages ? withAverage(plain, slots, 0.8) : plain;
   const reports: Omit<StepReport, "seconds">[] = [];
   const options = {
-    program,
+    program: packing.packTo === undefined ? program : packedProgram,
     parameters,
     optimizer,
     schedule: schedule("cosine", { learningRate: 0.01, totalSteps, warmupSteps: 2 }),
@@ -47,6 +61,7 @@ function newRun(name: OptimizerName = "adamw", averages = false) {
       padId: 0,
       seed: 5,
       shuffle: true,
+      ...packing,
     }),
     totalSteps,
     reduction: { kind: "mean" } as const,
@@ -58,15 +73,21 @@ function newRun(name: OptimizerName = "adamw", averages = false) {
   return { parameters, optimizer, reports, options };
 }
 
-test.each([
-  ...optimizerNames.map((name) => ({ name, averages: false })),
-  { name: "adamw", averages: true } as const,
-])(
-  "N steps of $name (average: $averages) equal k steps, a checkpoint, a new process and N − k steps, bit for bit",
-  async ({ name, averages }) => {
-    const whole = newRun(name, averages);
+const runs = [
+  ...optimizerNames.map((name) => ({ run: `with ${name}`, name, options: {}, epochs: [2, 2] })),
+  { run: "with an average", name: "adamw" as const, options: { averages: true }, epochs: [2, 2] },
+  {
+    ...{ run: "of a packed mix", name: "adamw" as const, epochs: [8, 0] },
+    options: { packing: packedMix },
+  },
+];
+
+test.each(runs)(
+  "N steps $run equal k steps, a checkpoint, a new process and N − k steps, bit for bit",
+  async ({ name, options, epochs: [epoch, index] }) => {
+    const whole = newRun(name, options);
     const end = await train(whole.options);
-    expect(end).toMatchObject({ step: totalSteps, epoch: 2, index: 2 });
+    expect(end).toMatchObject({ step: totalSteps, epoch, index });
 
     await fc.assert(
       fc.asyncProperty(
@@ -77,7 +98,7 @@ test.each([
           let checkpoint: string | undefined;
           let last: LoopState | undefined;
           for (const stop of [...stops.sort((a, b) => a - b), totalSteps]) {
-            const run = newRun(name, averages);
+            const run = newRun(name, options);
             const { parameters, optimizer } = run;
             const start = checkpoint && loadCheckpoint(checkpoint, parameters, optimizer);
             const resumed = start ? { ...run.options, start } : run.options;

@@ -14,11 +14,11 @@ const rowsOf = (batches: readonly Batch[]) => batches.flatMap(({ rows }) => rows
 
 describe("exampleSource", () => {
   const epoch = (source: ReturnType<typeof exampleSource>, number: number) =>
-    Array.from({ length: source.stepsPerEpoch }, (_, i) => rowsOf(source.batches(number, i)));
+    Array.from({ length: source.stepsIn(number) }, (_, i) => rowsOf(source.batches(number, i)));
 
   test("visits every example once an epoch, in another order each time", () => {
     const source = exampleSource(examples, options);
-    expect(source.stepsPerEpoch).toBe(3);
+    expect(source.stepsIn(0)).toBe(3);
     const [first, second] = [epoch(source, 0), epoch(source, 1)];
     expect(first.map((rows) => rows.length)).toEqual([3, 3, 1]);
     for (const rows of [first, second]) expect(rows.flat().sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
@@ -100,6 +100,34 @@ describe("exampleSource", () => {
     const rises = longest.slice(1).filter((n, i) => n > longest[i]!).length;
     expect(rises).toBeGreaterThan(20);
     expect(rises).toBeLessThan(42);
+  });
+
+  test("packs: any epoch holds each example once, and any step is given from its place alone", () => {
+    const rows = many(200);
+    const packing = { ...options, batchSize: 4, packTo: 256 };
+    const steps = epoch(exampleSource(rows, packing), 3);
+    expect(steps.flat().sort((a, b) => a - b)).toEqual([...Array(200).keys()]);
+    const resumed = exampleSource(rows, { ...packing, microBatchSize: 3 });
+    expect(resumed.batches(3, 1).map(({ size }) => size)).toEqual([3, 1]);
+    for (const index of [1, 0, steps.length - 1]) {
+      expect(rowsOf(resumed.batches(3, index))).toEqual(steps[index]);
+    }
+    const batches = steps.flatMap((_, i) => resumed.batches(3, i));
+    for (const { length } of batches) expect(length).toBeLessThanOrEqual(256);
+    // Little is left empty: 200 rows of 51 tokens on average.
+    const inputs = rows.reduce((sum, { ids }) => sum + ids.length - 1, 0);
+    const places = batches.reduce((sum, { size }) => sum + 256 * size, 0);
+    expect(inputs / places).toBeGreaterThan(0.9);
+  });
+
+  test("mixes data sets by weight, packed or not", () => {
+    const mix = { counts: [5, 2], weights: [1, 1] };
+    for (const packTo of [undefined, 64]) {
+      const source = exampleSource(examples, { ...options, mix, packTo });
+      const visits = epoch(source, 0).flat();
+      expect(visits.filter((row) => row >= 5)).toHaveLength(3);
+      expect(visits).toHaveLength(7);
+    }
   });
 
   test("cuts a step into micro-batches, each no wider than its longest row", () => {

@@ -91,7 +91,7 @@ describe.skipIf(!workload.isThere)("workload S: a model of 4 layers against floa
         epsilonPlacement: "torch",
       }),
       schedule: () => c.lr,
-      source: { stepsPerEpoch: c.steps, batches: () => [batch] },
+      source: { stepsIn: () => c.steps, batches: () => [batch] },
       totalSteps: c.steps,
       reduction: { kind: "mean" },
       onStep: ({ loss }) => {

@@ -38,15 +38,22 @@ export interface ProgramOptions {
 
 const [B, T, P, R] = ["B", "T", "P", "R"].map(symbol);
 
-function forward(model: GemmaGraph, maxLength: number, recompute = false) {
+function forward(model: GemmaGraph, maxLength: number, { recompute = false, packed = false } = {}) {
   const { config } = model;
   const ids = input("ids", [B!, T!], "int32");
   const positions = input("positions", [B!, T!], "int32");
+  const segments = input("segments", [B!, T!], "int32");
   const context: ForwardContext = {
     batch: B!,
     length: T!,
     positions,
-    views: layerViews(config, positions, positions, maxLength),
+    views: layerViews(
+      config,
+      positions,
+      positions,
+      maxLength,
+      packed ? { queries: segments, keys: segments } : undefined,
+    ),
     recompute,
   };
   const w = gemmaWeights(config, model.tensor, model.adapt);
@@ -81,13 +88,14 @@ const gradientName = (parameter: string) => `gradient:${parameter}`;
  * Inputs: `ids`, `positions` int32 `[B, T]`; `rows`, `targets` int32 `[R]`, `weights` `[R]`: the
  * positions (row-major in `[B·T]`) that have a target, what it is, and what it counts; and every
  * trainable parameter by name. Outputs: `loss` = Σ weights · cross-entropy, `correct` = Σ weights ·
- * [most likely id = target], `rowLoss` `[R]`, and `gradient:<parameter>` of `loss`.
+ * [most likely id = target], `rowLoss` `[R]`, and `gradient:<parameter>` of `loss`. With `packed` it
+ * also takes `segments` int32 `[B, T]`: the examples that share a row, of which none sees another.
  */
 export function trainingProgram(
   model: GemmaGraph,
-  options: ProgramOptions & { recompute: boolean },
+  options: ProgramOptions & { recompute: boolean; packed?: boolean },
 ): Program {
-  const { hidden, w } = forward(model, options.maxLength, options.recompute);
+  const { hidden, w } = forward(model, options.maxLength, options);
   const { loss, correct, rowLoss } = head(model, hidden, w.embedding);
   const names = [...model.trainable.keys()];
   const slopes = gradients(loss, [...model.trainable.values()]);
