@@ -74,7 +74,7 @@ export async function openWorkloadS(
     stored: `base_model.model.${module.path}.lora_${matrix.toUpperCase()}.weight`,
   }));
   const clock = timedEngine(onnxEngine({ threads, prepackWeights }));
-  const text = { tokenizer: undefined, chatTemplate: undefined, stopIds: [] };
+  const text = { tokenizer: undefined, chatTemplate: undefined, quantised: [], stopIds: [] };
   const model = { name: "workload_s", folder, config: workloadSConfig, weights, ...text };
   const session = openSession(model, clock.engine, adapter);
   const program = await session.training(workloadSBatch.length, { recompute: false });

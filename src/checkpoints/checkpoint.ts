@@ -17,6 +17,11 @@ export interface Checkpoint {
   /** Jinja source of the chat template, where the files have one. */
   readonly chatTemplate: string | undefined;
   /**
+   * Quantised types of GGUF that the weights were in before: the values are what was left of them. Hugging Face's layout
+   * keeps this in config.json; the others have no place for it.
+   */
+  readonly quantised?: readonly string[];
+  /**
    * Files of a Hugging Face folder that say how text goes in and out (tokenizer.json, generation_config.json
    * and so on), by name: another such folder gets them as they are. Other formats do not have them.
    */

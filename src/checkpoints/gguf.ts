@@ -35,7 +35,13 @@ export function readGguf(path: string): Checkpoint {
     tensors: bindTensors(path, config, tensors),
     tokenizer: readTokenizer(metadata, path),
     chatTemplate: typeof template === "string" ? template : undefined,
+    quantised: quantisedTypes(tensors),
   };
+}
+
+function quantisedTypes(tensors: ReadonlyMap<string, GgufTensor>): string[] {
+  const types = new Set<string>([...tensors.values()].map(({ type }) => type));
+  return [...types].filter((type) => !["F32", "F16", "BF16"].includes(type)).sort();
 }
 
 function bindTensors(

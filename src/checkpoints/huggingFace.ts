@@ -37,6 +37,7 @@ export function readHuggingFace(folder: string): Checkpoint {
     tensors: new Map([...bound].map(([name, info]) => [name, storedTensor(info)])),
     tokenizer: readTokenizer(root, config.vocabularySize),
     chatTemplate: readChatTemplate(root),
+    quantised: readQuantised(root),
     companions: new Map(companions.map((name) => [name, join(root, name)])),
   };
 }
@@ -66,7 +67,7 @@ export async function writeHuggingFace(
   },
 ): Promise<void> {
   const { dtype, card, shardBytes = largestShard } = options;
-  const { config, tensors, ...texts } = textModel(checkpoint);
+  const { config, tensors, quantised = [], ...texts } = textModel(checkpoint);
   await writeFolderAtomic(folder, (place) => {
     const json = (name: string, value: unknown) =>
       writeFileAtomic(join(place, name), `${JSON.stringify(value, null, 2)}\n`);
@@ -74,7 +75,10 @@ export async function writeHuggingFace(
       [...tensors].map(([name, tensor]) => [name, { ...tensor, dtype: dtype ?? tensor.dtype }]),
     );
     const [embedding] = typed.values();
-    json("config.json", toHuggingFaceConfig(config, typeNames[embedding!.dtype]));
+    json("config.json", {
+      ...toHuggingFaceConfig(config, typeNames[embedding!.dtype]),
+      ...(quantised.length > 0 && { [quantisedKey]: quantised }),
+    });
     const shards = intoShards(typed, shardBytes);
     for (const [name, shard] of shards) {
       const parts = [...shard].map(([name, { read, ...type }]) => ({ name, ...type, data: read }));
@@ -135,6 +139,18 @@ function indexOf(shards: ReadonlyMap<string, Tensors>) {
   const sizes = [...shards.values()].flatMap((shard) => [...shard.values()]);
   const total_size = sizes.reduce((sum, tensor) => sum + byteLength(tensor), 0);
   return { metadata: { total_size }, weight_map: Object.fromEntries(entries) };
+}
+
+/** Where Facet writes in config.json which quantised types the weights were in before; others leave such a key alone. */
+const quantisedKey = "dequantized_from";
+
+/** The quantised types that the weights of a folder were in before Facet wrote them. */
+export function readQuantised(folder: string): string[] {
+  const types = (readStrictJson(join(folder, "config.json")) as Record<string, unknown> | null)?.[
+    quantisedKey
+  ];
+  if (!Array.isArray(types)) return [];
+  return types.filter((type) => typeof type === "string" && /^\w{1,16}$/.test(type));
 }
 
 /** Transformers writes the template to a file of its own; older versions wrote it into tokenizer_config.json. */

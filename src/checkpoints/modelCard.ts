@@ -11,8 +11,14 @@ export function modelCard(
     readonly adapter: string;
     readonly dtype: string;
     readonly version: string;
+    /** Quantised types that the base's weights were in. */
+    readonly quantised: readonly string[];
   },
 ): string {
+  const lost =
+    merge.quantised.length === 0
+      ? ""
+      : `\nThe base weights were quantised before (${merge.quantised.join(", ")}): the adapter is merged into what was left of them, not into the original model's. A merge into the unquantised base is more precise.\n`;
   const parameters = parameterCount(config).toLocaleString("en-US");
   return `---
 base_model: ${JSON.stringify(merge.base)}
@@ -25,7 +31,7 @@ tags: [gemma, lora, facet]
 # ${name}
 
 ${merge.base} (${parameters} parameters) with a LoRA adapter (${merge.adapter}) merged into its weights: W + scale · B A, computed in float32 from the base weights and stored as ${merge.dtype}. Made with Facet ${merge.version}.
-
+${lost}
 It opens like any other model folder, for example in Transformers:
 
 \`\`\`python

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readChatTemplate } from "../checkpoints/huggingFace.js";
+import { readChatTemplate, readQuantised } from "../checkpoints/huggingFace.js";
 import { modelFormat, readModel } from "../checkpoints/modelFiles.js";
 import { openCheckpoint } from "../formats/checkpoint.js";
 import type { TensorInfo } from "../formats/safetensors.js";
@@ -28,6 +28,8 @@ export interface OpenModel {
   readonly tokenizer: Tokenizer | undefined;
   /** Jinja source of the chat template, where the model's files have one. */
   readonly chatTemplate: string | undefined;
+  /** Quantised types that the weights were in before they were made floating-point numbers; mostly none. */
+  readonly quantised: readonly string[];
   /** Ids that end a text: the tokenizer's end token, those of generation_config.json, and the end of a turn. */
   readonly stopIds: readonly number[];
 }
@@ -86,7 +88,8 @@ function openFolder(folder: string, name: string): OpenModel {
   const tokenizer = model && tokenizerOf(model);
   const chatTemplate = readChatTemplate(folder);
   const stopIds = tokenizer ? readStopIds(folder, tokenizer) : [];
-  return { name, folder, config, weights, tokenizer, chatTemplate, stopIds };
+  const quantised = readQuantised(folder);
+  return { name, folder, config, weights, tokenizer, chatTemplate, quantised, stopIds };
 }
 
 /** Hugging Face's cache links to its blobs; the engine maps only real files. */

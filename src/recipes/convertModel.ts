@@ -22,6 +22,7 @@ import {
   requireType,
   type WrittenFile,
 } from "./proof.js";
+import { quantisedBase } from "./quantisedBase.js";
 
 interface ModelFormat {
   readonly types: readonly OutType[];
@@ -87,12 +88,13 @@ export async function convertModel(
   mkdirSync(dirname(out), { recursive: true });
   const checkpoint = { ...readHuggingFace(model.folder), name: basename(out, ".gguf") };
   await write(out, checkpoint, type.toUpperCase());
-  if (!options.verify) return { out, type, proof: undefined };
+  const warnings = quantisedBase(model, "convert");
+  if (!options.verify) return { out, type, proof: undefined, warnings };
   const proof = await prove({
     live: openSession(model, engine),
     written: async (place) => openSession(await openModel(out, { cache: place }), engine),
     out,
     type,
   });
-  return { out, type, proof };
+  return { out, type, proof, warnings };
 }

@@ -18,6 +18,7 @@ import {
   requireWritable,
 } from "./exportTargets.js";
 import { outTypes, prove, requireFree, type WrittenFile } from "./proof.js";
+import { quantisedBase } from "./quantisedBase.js";
 
 /** What an adapter can become. */
 export const exportSchema = z.strictObject({
@@ -68,14 +69,15 @@ export async function exportAdapter(
   const job: ExportJob = { out, base, adapter, type, template };
   mkdirSync(dirname(out), { recursive: true });
   await target.write(job);
-  if (!options.verify) return { out, type, proof: undefined };
+  const warnings = target.merges ? quantisedBase(base, "merge") : [];
+  if (!options.verify) return { out, type, proof: undefined, warnings };
   const proof = await prove({
     live: openSession(base, engine, adapter),
     written: (place) => target.reopen(job, engine, place),
     out,
     type,
   });
-  return { out, type, proof };
+  return { out, type, proof, warnings };
 }
 
 function templateFor({ to, template, adapter }: ExportOptions) {

@@ -39,6 +39,8 @@ export interface ExportJob {
 export interface ExportTarget {
   readonly types: readonly OutType[];
   readonly defaultType: (base: OpenModel) => OutType;
+  /** Whether the result holds the base's weights. */
+  readonly merges?: true;
   /** What the name of the result must end in. */
   readonly suffix?: string;
   write(job: ExportJob): Promise<void> | void;
@@ -94,6 +96,7 @@ export const exportTargets = {
     reopen: reopenAdapter,
   },
   ollama: {
+    merges: true,
     types: outTypes,
     defaultType: asStored,
     write: ({ template, ...job }) =>
@@ -102,6 +105,7 @@ export const exportTargets = {
       reopenModel({ ...job, out: ollamaModel(job.out) }, engine, place),
   },
   merged: {
+    merges: true,
     types: ["f32", "f16", "bf16"],
     defaultType: asStored,
     async write(job) {
@@ -112,6 +116,7 @@ export const exportTargets = {
         adapter: `rank ${toPeft(job.adapter).rank} on ${modules}`,
         dtype: job.type,
         version: versions().facet!,
+        quantised: job.base.quantised,
       });
       const dtype = job.type.toUpperCase() as HuggingFaceType;
       await writeHuggingFace(job.out, merged, { dtype, card });
@@ -119,6 +124,7 @@ export const exportTargets = {
     reopen: reopenModel,
   },
   "merged-gguf": {
+    merges: true,
     types: outTypes,
     defaultType: asStored,
     suffix: ".gguf",

@@ -32,6 +32,8 @@ export interface WrittenFile {
   readonly type: OutType;
   /** Undefined when nothing was verified. */
   readonly proof: Proof | undefined;
+  /** What the user should know besides. */
+  readonly warnings: readonly string[];
 }
 
 /** Throws a FacetError for a type that what is written has not. */

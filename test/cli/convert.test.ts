@@ -31,6 +31,16 @@ describe("facet convert", () => {
     );
     expect(stderr).toContain("Not verified");
   });
+
+  test("of a quantised model it says so, for people and in --json", async () => {
+    const convert = (...args: string[]) => facet("convert", "--no-verify", ...args);
+    await convert("--model", "tiny", "--to", "gguf", "--out", "q8.gguf", "--outtype", "q8_0");
+    const { stderr, stdout } = await convert(
+      ...["--model", "q8.gguf", "--to", "hf", "--out", "less", "--json"],
+    );
+    expect(stderr).toContain("The weights of q8 are quantised (Q8_0)");
+    expect(JSON.parse(stdout).warnings).toEqual([expect.stringContaining("quantised (Q8_0)")]);
+  });
 });
 
 describe("facet import", () => {
