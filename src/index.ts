@@ -20,9 +20,15 @@ export { type LocatedModel, locateModel } from "./hub/locate.js";
 export { locateData } from "./hub/locateData.js";
 export { describeModel, type OpenModel, openModel } from "./hub/openModel.js";
 export { presets } from "./hub/presets.js";
+export type { WeightType } from "./hub/weightTypes.js";
 export { type EnableLoraOptions, GemmaBackbone } from "./keras/backbone.js";
 export type { Callback, Logs } from "./keras/callbacks.js";
-export { type CompileOptions, GemmaCausalLM, type GenerateOptions } from "./keras/causalLM.js";
+export {
+  type CompileOptions,
+  type FromPresetOptions,
+  GemmaCausalLM,
+  type GenerateOptions,
+} from "./keras/causalLM.js";
 export type { FitOptions, History } from "./keras/fit.js";
 export { SparseCategoricalAccuracy, SparseCategoricalCrossentropy } from "./keras/losses.js";
 export {

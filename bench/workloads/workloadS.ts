@@ -75,7 +75,8 @@ export async function openWorkloadS(
   }));
   const clock = timedEngine(onnxEngine({ threads, prepackWeights }));
   const text = { tokenizer: undefined, chatTemplate: undefined, quantised: [], stopIds: [] };
-  const model = { name: "workload_s", folder, config: workloadSConfig, weights, ...text };
+  const files = { folder, weights, frozen: weights };
+  const model = { name: "workload_s", config: workloadSConfig, ...files, ...text };
   const session = openSession(model, clock.engine, adapter);
   const program = await session.training(workloadSBatch.length, { recompute: false });
   const tokens = workloadSBatch.size * workloadSBatch.length;

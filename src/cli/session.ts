@@ -16,6 +16,7 @@ const anyAdapter =
 /** The options of every command that uses a model as it is. */
 export const sessionSchema = z.strictObject({
   model: finetuneSchema.shape.model,
+  weights: finetuneSchema.shape.weights,
   adapter: z.string().optional().describe(anyAdapter),
   ...engineSchema.shape,
 });
@@ -50,7 +51,9 @@ export const noAdapter = "none";
 export async function openAdaptersSession(
   options: z.output<typeof adaptersSchema>,
 ): Promise<AdaptersSession> {
-  const model = await withDownloads((hooks) => openModel(options.model, hooks));
+  const model = await withDownloads((hooks) =>
+    openModel(options.model, { weights: options.weights, ...hooks }),
+  );
   const paths = [...new Set(options.adapter)];
   const loaded: Adapter[] = [];
   for (const path of paths) loaded.push(await load(path, model));

@@ -9,6 +9,14 @@ export interface StoredTensor {
    * tensor need never exist at once. A piece is the receiver's to change.
    */
   read(): Iterable<Float32Array>;
+  /** The blocks of 8 or 4 bits that the file has, for those who can use them as they are. */
+  readonly blocks?: QuantizedBlocks | undefined;
+}
+
+/** GGML's blocks of 32 values (ggml-common.h), in pieces of whole blocks. */
+export interface QuantizedBlocks {
+  readonly type: "Q8_0" | "Q4_0";
+  read(): Iterable<Uint8Array>;
 }
 
 /** All values of a tensor at once. */

@@ -13,6 +13,9 @@ const elementBytes: Readonly<Record<DType, number>> = {
   float32: 4,
   float16: 2,
   bfloat16: 2,
+  // A block's scale, 4 bytes, is shared by 32 values.
+  q8: 1.125,
+  q4: 0.625,
   int32: 4,
   bool: 1,
 };

@@ -29,6 +29,35 @@ export function weight(name: string, shape: Shape, dtype: DType, region: FileReg
   return apply1(weightOperation, [], { name, shape, dtype, region });
 }
 
+/** Values that share a scale in a weight of type "q8" or "q4". */
+export const quantizedBlock = 32;
+
+/** Where the parts of a block-quantised weight lie. */
+export interface QuantizedRegions {
+  /**
+   * An unsigned number of 8 or 4 bits for each value, row-major, the earlier of two in the lower half of a byte; 128 or 8
+   * stands for zero.
+   */
+  readonly values: FileRegion;
+  /** A float32 for each block of 32 values of a row; value = scale · (number − zero). */
+  readonly scales: FileRegion;
+}
+
+/** A frozen matrix `[rows, columns]`, columns a multiple of 32, in 8 or 4 bits a value. */
+export function quantizedWeight(
+  name: string,
+  shape: readonly [number, number],
+  dtype: "q8" | "q4",
+  { values, scales }: QuantizedRegions,
+): Tensor {
+  if (shape[1] % quantizedBlock !== 0) {
+    throw new Error(`${name}: rows of ${shape[1]} are not whole blocks of ${quantizedBlock}`);
+  }
+  return apply1(weightOperation, [], { name, shape, dtype, region: values, scales });
+}
+
+export const isQuantized = ({ dtype }: Tensor): boolean => dtype === "q8" || dtype === "q4";
+
 /** A value known when the graph is built. */
 export function constant(
   data: number | Float32Array | Int32Array,

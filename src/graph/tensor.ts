@@ -1,7 +1,10 @@
 import { type Dim, formatShape, type Shape } from "./dim.js";
 
-/** "bfloat16" and "float16" are storage types of frozen weights; arithmetic is in float32. */
-export type DType = "float32" | "float16" | "bfloat16" | "int32" | "bool";
+/**
+ * "bfloat16" and "float16" are storage types of frozen weights, and so are "q8" and "q4": rows of blocks of 32 values in
+ * 8 or 4 bits with a scale each (`quantizedWeight`). Arithmetic is in float32.
+ */
+export type DType = "float32" | "float16" | "bfloat16" | "q8" | "q4" | "int32" | "bool";
 
 /** A symbolic value: one output of a node. It has a shape and a type, and no data. */
 export interface Tensor {

@@ -6,7 +6,7 @@ import { openCheckpoint } from "../formats/checkpoint.js";
 import type { TensorInfo } from "../formats/safetensors.js";
 import { type GemmaConfig, readGemmaConfig } from "../models/gemma/config.js";
 import { familyOf } from "../models/gemma/family.js";
-import { bindWeights } from "../models/gemma/model.js";
+import { bindWeights, type FrozenWeight } from "../models/gemma/model.js";
 import { textTensors } from "../models/gemma/textTensors.js";
 import { tokenizerOf } from "../tokenizers/sentencePiece.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
@@ -17,13 +17,18 @@ import { locateModel } from "./locate.js";
 import { facetHome, vocabularyPlace } from "./places.js";
 import { presets } from "./presets.js";
 import { readStopIds } from "./stopIds.js";
+import { storedWeights } from "./storedWeights.js";
+import type { WeightType } from "./weightTypes.js";
 
 /** A model on this machine, open: nothing of its weights has been read but their headers. */
 export interface OpenModel {
   readonly name: string;
   readonly folder: string;
   readonly config: GemmaConfig;
+  /** The tensors of the model's own files. */
   readonly weights: ReadonlyMap<string, TensorInfo>;
+  /** The same in the type that was asked for: what is computed with. */
+  readonly frozen: ReadonlyMap<string, FrozenWeight>;
   /** Undefined for a folder without one; then only token ids go in and out. */
   readonly tokenizer: Tokenizer | undefined;
   /** Jinja source of the chat template, where the model's files have one. */
@@ -50,6 +55,8 @@ export const fromAnywhere = (nameOrFolder: string): string =>
     : nameOrFolder;
 
 export interface OpenOptions extends DownloadHooks {
+  /** The type to compute with; default "auto", the one that the files have. */
+  readonly weights?: WeightType;
   /** Where models that were converted to be used are kept. Default: in Facet's own place. */
   readonly cache?: string;
 }
@@ -73,11 +80,14 @@ export async function describeModel(
  */
 export async function openModel(
   nameOrPath: string,
-  { cache = join(facetHome(), "converted"), ...hooks }: OpenOptions = {},
+  { cache = join(facetHome(), "converted"), weights = "auto", ...hooks }: OpenOptions = {},
 ): Promise<OpenModel> {
   const { path, name } = await locateModel(nameOrPath, hooks);
   const folder = modelFormat(path) === "huggingFace" ? path : await adopt(path, cache);
-  return openFolder(folder, name);
+  const model = openFolder(folder, name);
+  if (weights === "auto" || weights === storedType(model).toLowerCase()) return model;
+  const source = path.endsWith(".gguf") ? readModel(path).tensors : undefined;
+  return { ...model, frozen: await storedWeights(model, weights, { source, ...hooks }) };
 }
 
 function openFolder(folder: string, name: string): OpenModel {
@@ -89,7 +99,8 @@ function openFolder(folder: string, name: string): OpenModel {
   const chatTemplate = readChatTemplate(folder);
   const stopIds = tokenizer ? readStopIds(folder, tokenizer) : [];
   const quantised = readQuantised(folder);
-  return { name, folder, config, weights, tokenizer, chatTemplate, quantised, stopIds };
+  const texts = { tokenizer, chatTemplate, quantised, stopIds };
+  return { name, folder, config, weights, frozen: weights, ...texts };
 }
 
 /** Hugging Face's cache links to its blobs; the engine maps only real files. */

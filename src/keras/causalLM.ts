@@ -7,6 +7,7 @@ import { FacetError } from "../errors.js";
 import type { Sampler } from "../generation/samplers.js";
 import type { DownloadHooks } from "../hub/download.js";
 import { type OpenModel, openModel, storedType } from "../hub/openModel.js";
+import type { WeightType } from "../hub/weightTypes.js";
 import { toPeft } from "../lora/peft.js";
 import { renderSummary, summarize } from "../recipes/summary.js";
 import { openSession, type Session } from "../runtime/session.js";
@@ -39,6 +40,12 @@ export interface GenerateOptions {
   readonly seed?: number;
 }
 
+export interface FromPresetOptions extends DownloadHooks {
+  readonly engine?: Engine;
+  /** The type to compute with: "f32", "bf16", "int8" or "int4"; default "auto", that of the model's files. */
+  readonly weights?: WeightType;
+}
+
 /** A Gemma language model with Keras's interface (keras_hub.models.GemmaCausalLM). */
 export class GemmaCausalLM {
   readonly backbone: GemmaBackbone;
@@ -62,9 +69,9 @@ export class GemmaCausalLM {
   /** Opens a preset or any other model that `openModel` knows, and downloads it if it is not on this machine. Throws a FacetError that says what is missing and how to get it. */
   static async fromPreset(
     preset: string,
-    { engine = onnxEngine(), ...download }: DownloadHooks & { engine?: Engine } = {},
+    { engine = onnxEngine(), ...options }: FromPresetOptions = {},
   ): Promise<GemmaCausalLM> {
-    return new GemmaCausalLM(await openModel(preset, download), engine);
+    return new GemmaCausalLM(await openModel(preset, options), engine);
   }
 
   get name(): string {

@@ -88,7 +88,7 @@ async function execute(
   const padId = requireTokenizer(model).padId;
   const trainable = parameters.values.length;
   const microBatchSize = config.microBatchSize ?? config.batchSize;
-  const memory = planMemory(model.config, model.weights, {
+  const memory = planMemory(model.config, model.frozen, {
     batchSize: Math.min(microBatchSize, config.batchSize),
     sequenceLength: Math.min(dataset.train.report.lengths.max, config.sequenceLength + 1),
     trainable,

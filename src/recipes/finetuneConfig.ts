@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { overlongChoices } from "../data/examples.js";
 import { targetChoices } from "../data/rowTemplate.js";
+import { weightTypes } from "../hub/weightTypes.js";
 import { targets } from "../models/gemma/weights.js";
 import { scheduleNames } from "../training/schedules.js";
 import { optimizerFields, scheduleFields } from "./optimizationConfig.js";
@@ -17,6 +18,12 @@ export const finetuneSchema = z.strictObject({
     .string()
     .describe(
       "preset, model folder or .gguf file, or what to download: org/name, hf://…, kaggle://… or https://…",
+    ),
+  weights: z
+    .enum(weightTypes)
+    .default("auto")
+    .describe(
+      "type to keep the model's weights in: that of their files (auto), f32, bf16, or blocks of 8 or 4 bits",
     ),
   data: z
     .string()

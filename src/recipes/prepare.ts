@@ -28,7 +28,7 @@ export async function prepare(
   config: FinetuneConfig,
   download: DownloadHooks = {},
 ): Promise<Prepared> {
-  const model = await openModel(config.model, download);
+  const model = await openModel(config.model, { weights: config.weights, ...download });
   const tokenizer = requireTokenizer(model);
   if (config.sequenceLength > model.config.maxPositions) {
     throw new FacetError(

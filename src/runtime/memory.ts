@@ -1,7 +1,7 @@
 import { freemem } from "node:os";
 import { FacetError } from "../errors.js";
-import type { TensorInfo } from "../formats/safetensors.js";
 import type { GemmaConfig } from "../models/gemma/config.js";
+import type { FrozenWeight } from "../models/gemma/model.js";
 import { chunkRows } from "../models/gemma/programs.js";
 import { gemmaWeightSpecs } from "../models/gemma/weights.js";
 
@@ -21,7 +21,7 @@ export interface MemoryPlan {
 /** Estimates a run's memory from shapes alone, before anything is loaded. */
 export function planMemory(
   config: GemmaConfig,
-  weights: ReadonlyMap<string, TensorInfo>,
+  weights: ReadonlyMap<string, FrozenWeight>,
   run: { batchSize: number; sequenceLength: number; trainable: number; recompute: boolean },
 ): MemoryPlan {
   const { hiddenSize: d, intermediateSize: f, numHeads, numKeyValueHeads, headDim } = config;
@@ -36,7 +36,8 @@ export function planMemory(
   const activations = 4 * tokens * (perLayer * layers + kept);
 
   const embedding = weights.get(gemmaWeightSpecs(config)[0]!.name);
-  const widened = embedding?.dtype === "F32" ? 0 : 4 * config.vocabularySize * d;
+  const isFloat32 = embedding !== undefined && "dtype" in embedding && embedding.dtype === "F32";
+  const widened = isFloat32 ? 0 : 4 * config.vocabularySize * d;
   const rows = Math.min(tokens, chunkRows(config.vocabularySize));
   const head = 8 * rows * config.vocabularySize + widened;
   const mapped = [...weights.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);

@@ -58,7 +58,7 @@ export function openSession(
 ): Session {
   const compiled = new Map<string, Promise<Executable>>();
   const { config } = model;
-  const tensor = frozenWeights(model.weights);
+  const tensor = frozenWeights(model.frozen);
   const adapters = adapter === undefined ? others : [adapter, ...others];
   requireOneShape(adapters);
   const gained = new Set(adapters.flatMap(({ magnitudes }) => [...(magnitudes?.keys() ?? [])]));

@@ -113,6 +113,7 @@ describe("program", () => {
             nodes: everyNode(y),
             inputs: program({ y }).inputs,
             outputs: new Map([["y", y]]),
+            activations: "float32" as const,
           };
           const v = toArray64({ data: values, shape: [4] });
           expect(evaluateProgram(twice, { v }).once!.data).toEqual(

@@ -56,11 +56,25 @@ function evaluateNode(
   return evaluate(operands, attributes, concrete);
 }
 
-function readWeight({ attributes, outputs }: Node): Array64 {
-  const { file, offset, byteLength } = attributes.region as FileRegion;
+function bytesOf({ file, offset, byteLength }: FileRegion): ArrayBuffer {
   const bytes = readFileSync(file).subarray(offset, offset + byteLength);
-  const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + byteLength);
+  return Uint8Array.from(bytes).buffer;
+}
+
+function readWeight({ attributes, outputs }: Node): Array64 {
+  const buffer = bytesOf(attributes.region as FileRegion);
   const { dtype, shape } = outputs[0]!;
+  if (dtype === "q8" || dtype === "q4") {
+    const scales = new Float32Array(bytesOf(attributes.scales as FileRegion));
+    const bytes = new Uint8Array(buffer);
+    const number = (i: number) =>
+      dtype === "q8" ? bytes[i]! - 128 : ((bytes[i >> 1]! >> (4 * (i & 1))) & 15) - 8;
+    // The product is rounded to float32, as weights of every type are float32 in use.
+    const data = Float64Array.from({ length: scales.length * 32 }, (_, i) =>
+      Math.fround(number(i) * scales[i >> 5]!),
+    );
+    return { data, shape: shape as number[] };
+  }
   const floats =
     dtype === "float32"
       ? new Float32Array(buffer)

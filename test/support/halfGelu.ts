@@ -1,7 +1,7 @@
 import { vi } from "vitest";
-import { elementType } from "../../src/engines/onnx/builder.js";
 import type { LoweringContext } from "../../src/engines/onnx/lowering.js";
 import { lowerings } from "../../src/engines/onnx/operators.js";
+import { elementType } from "../../src/engines/onnx/values.js";
 
 /**
  * Runs `body` with the engine's GELU rounded as llama.cpp's is on a CPU: it looks GELU up in a table of 2^16 values,

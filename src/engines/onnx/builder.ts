@@ -1,9 +1,8 @@
+import { relative } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Bindings, DType, FileRegion, Shape } from "../../graph/index.js";
 import { evaluateDim, sameDim } from "../../graph/index.js";
 import {
-  type AttributeProto,
-  AttributeProtoSchema,
   GraphProtoSchema,
   ModelProtoSchema,
   type NodeProto,
@@ -11,21 +10,16 @@ import {
   type TensorProto,
   TensorProtoSchema,
   type ValueInfoProto,
-  ValueInfoProtoSchema,
 } from "./onnx_pb.js";
-
-/** ONNX element types (TensorProto.DataType). Graph integers are int64 inside ONNX, which its operators want. */
-export const elementType = { float32: 1, int32: 7, bool: 9, float16: 10, bfloat16: 16 } as const;
-const hostInteger = 6;
-
-export type AttributeValue = number | string | readonly number[] | Subgraph | { float: number };
-
-/** The body of a control-flow operator; it may use names of the graph around it. */
-export interface Subgraph {
-  readonly nodes: NodeProto[];
-  readonly inputs: ValueInfoProto[];
-  readonly outputs: ValueInfoProto[];
-}
+import {
+  type AttributeValue,
+  elementType,
+  hostInteger,
+  type Subgraph,
+  toAttribute,
+  valueInfo,
+  valueType,
+} from "./values.js";
 
 /** Integers that depend on the symbolic dimensions; the host computes and feeds them at each run. */
 export interface RuntimeIntegers {
@@ -54,9 +48,16 @@ export class ModelBuilder {
   readonly #outputs: ValueInfoProto[] = [];
   readonly #constants = new Map<string, string>();
   readonly #runtimeIntegers = new Map<string, RuntimeIntegers>();
+  readonly #weights = new Set<string>();
   readonly #weightFiles = new Set<string>();
+  readonly #weightFolder: string;
   #counter = 0;
   #owner = "";
+
+  /** `weightFolder` is what the locations of weights are relative to. */
+  constructor(weightFolder = "") {
+    this.#weightFolder = weightFolder;
+  }
 
   /** Nodes emitted from now on are named for this one of the program, which a profile goes by. */
   startNode(id: number): void {
@@ -87,16 +88,20 @@ export class ModelBuilder {
   }
 
   /**
-   * A half-precision weight as float32, for one use. ONNX Runtime walks the graph back from its
+   * A node on the way from a stored weight to its float32, for one use. ONNX Runtime walks the graph back from its
    * outputs and, of a node's inputs, finishes the one that stands later in the file first. Standing
    * first in the file, a widening runs right before the product that needs it; anywhere else, all of
    * them run at the start and the whole model lies in memory as float32.
    */
-  widen(weight: string): string {
+  widen(
+    opType: string,
+    inputs: readonly string[],
+    attributes: Record<string, AttributeValue>,
+  ): string {
     const output = this.fresh();
-    const attribute = [toAttribute("to", elementType.float32)];
-    const node = { opType: "Cast", input: [weight], output: [output], attribute };
-    this.#widenings.push(create(NodeProtoSchema, { ...node, name: this.#nodeName("Cast") }));
+    const attribute = Object.entries(attributes).map(([name, value]) => toAttribute(name, value));
+    const node = { opType, input: [...inputs], output: [output], attribute };
+    this.#widenings.push(create(NodeProtoSchema, { ...node, name: this.#nodeName(opType) }));
     return output;
   }
 
@@ -118,7 +123,7 @@ export class ModelBuilder {
   /** An input of the model; integers arrive as int32 and are widened once. */
   input(name: string, shape: Shape, dtype: DType): string {
     if (dtype !== "int32") {
-      this.#inputs.push(valueInfo(name, shape, elementType[dtype]));
+      this.#inputs.push(valueInfo(name, shape, valueType(dtype)));
       return name;
     }
     this.#inputs.push(valueInfo(name, shape, hostInteger));
@@ -129,21 +134,29 @@ export class ModelBuilder {
   output(name: string, value: string, shape: Shape, dtype: DType): void {
     if (dtype === "int32") this.emit("Cast", [value], { to: hostInteger }, { outputs: [name] });
     else if (value !== name) this.emit("Identity", [value], {}, { outputs: [name] });
-    this.#outputs.push(
-      valueInfo(name, shape, dtype === "int32" ? hostInteger : elementType[dtype]),
-    );
+    this.#outputs.push(valueInfo(name, shape, dtype === "int32" ? hostInteger : valueType(dtype)));
   }
 
-  /** A frozen weight in its file: ONNX external data, which ONNX Runtime maps into memory. */
-  weight(name: string, shape: Shape, dtype: DType, region: FileRegion, location: string): string {
-    this.#weightFiles.add(region.file);
+  /**
+   * A frozen weight in its file: ONNX external data, which ONNX Runtime maps into memory. The same
+   * bytes may be given under several names, in other shapes and types.
+   */
+  weight(
+    name: string,
+    shape: Shape,
+    type: keyof typeof elementType,
+    { file, offset, byteLength }: FileRegion,
+  ): string {
+    if (this.#weights.has(name)) return name;
+    this.#weights.add(name);
+    this.#weightFiles.add(file);
     const externalData = [
-      { key: "location", value: location },
-      { key: "offset", value: String(region.offset) },
-      { key: "length", value: String(region.byteLength) },
+      { key: "location", value: relative(this.#weightFolder, file) },
+      { key: "offset", value: String(offset) },
+      { key: "length", value: String(byteLength) },
     ];
     const dims = shape.map((dim) => BigInt(dim as number));
-    const dataType = elementType[dtype];
+    const dataType = elementType[type];
     this.#initializers.push(
       create(TensorProtoSchema, { name, dims, dataType, dataLocation: 1, externalData }),
     );
@@ -167,6 +180,10 @@ export class ModelBuilder {
 
   integerTensor(values: Int32Array, dims: readonly number[]): string {
     return this.#constant(elementType.int32, bytesOf(BigInt64Array.from(values, BigInt)), dims);
+  }
+
+  bytes(values: readonly number[]): string {
+    return this.#constant(elementType.uint8, Uint8Array.from(values), [values.length]);
   }
 
   #constant(dataType: number, rawData: Uint8Array, dims: readonly number[]): string {
@@ -246,32 +263,3 @@ export class ModelBuilder {
 
 const bytesOf = (view: ArrayBufferView) =>
   new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-
-export function valueInfo(
-  name: string,
-  shape: Shape | undefined,
-  elemType: number,
-): ValueInfoProto {
-  const dim = shape?.map((d) =>
-    typeof d === "number"
-      ? { value: { case: "dimValue" as const, value: BigInt(d) } }
-      : { value: { case: "dimParam" as const, value: d.text } },
-  );
-  const tensorType = { elemType, ...(dim ? { shape: { dim } } : {}) };
-  return create(ValueInfoProtoSchema, { name, type: { tensorType } });
-}
-
-/** AttributeProto.AttributeType of each kind of value. */
-const [FLOAT, INT, STRING, GRAPH, INTS] = [1, 2, 3, 5, 7];
-
-function toAttribute(name: string, value: AttributeValue): AttributeProto {
-  const attribute = (type: number, field: object) =>
-    create(AttributeProtoSchema, { name, type, ...field });
-  if (typeof value === "number") return attribute(INT!, { i: BigInt(value) });
-  if (typeof value === "string") return attribute(STRING!, { s: new TextEncoder().encode(value) });
-  if (Array.isArray(value)) return attribute(INTS!, { ints: value.map(BigInt) });
-  if ("float" in value) return attribute(FLOAT!, { f: value.float });
-  const { nodes, inputs, outputs } = value as Subgraph;
-  const g = create(GraphProtoSchema, { name: "body", node: nodes, input: inputs, output: outputs });
-  return attribute(GRAPH!, { g });
-}

@@ -1,4 +1,4 @@
-import { dirname, relative } from "node:path";
+import { dirname } from "node:path";
 import { FacetError } from "../../errors.js";
 import type { FileRegion, Node, Program, Tensor } from "../../graph/index.js";
 import { type BuiltModel, ModelBuilder } from "./builder.js";
@@ -11,8 +11,8 @@ export interface OnnxModel extends BuiltModel {
 
 /** Writes a program as one ONNX model. Weights stay where they are, as external data. */
 export function toOnnx(program: Program): OnnxModel {
-  const model = new ModelBuilder();
   const weightFolder = folderOfWeights(program);
+  const model = new ModelBuilder(weightFolder);
   const names = new Map<Tensor, string>();
   const outputNames = new Map<Tensor, string>();
   for (const [name, tensor] of program.outputs) {
@@ -30,14 +30,14 @@ export function toOnnx(program: Program): OnnxModel {
     const outputs = node.outputs.map((tensor) => outputNames.get(tensor) ?? model.fresh());
     const source = sources[node.operation.name];
     if (source !== undefined) {
-      names.set(node.outputs[0]!, source(model, node, weightFolder));
+      names.set(node.outputs[0]!, source(model, node));
       continue;
     }
     const lowering = lowerings[node.operation.name];
     if (lowering === undefined) throw new Error(`onnx cannot run operation ${node.operation.name}`);
     const inputs = node.inputs.map((tensor) => names.get(tensor)!);
     const used = node.outputs.map((tensor) => consumed.has(tensor));
-    lowering({ node, inputs, outputs, used, model });
+    lowering({ node, inputs, outputs, used, model, activations: program.activations });
     node.outputs.forEach((tensor, i) => {
       names.set(tensor, outputs[i]!);
     });
@@ -48,7 +48,7 @@ export function toOnnx(program: Program): OnnxModel {
   return { ...model.build(), weightFolder };
 }
 
-type Source = (model: ModelBuilder, node: Node, weightFolder: string | undefined) => string;
+type Source = (model: ModelBuilder, node: Node) => string;
 
 const sources: Readonly<Record<string, Source>> = {
   input: (model, { attributes, outputs }) =>
@@ -60,16 +60,12 @@ const sources: Readonly<Record<string, Source>> = {
       ? model.integerTensor(values, dims)
       : model.floats(values, dims);
   },
-  weight: (model, { attributes, outputs }, folder) => {
-    const region = attributes.region as FileRegion;
+  weight: (model, { attributes, outputs }) => {
+    const name = attributes.name as string;
     const { shape, dtype } = outputs[0]!;
-    return model.weight(
-      attributes.name as string,
-      shape,
-      dtype,
-      region,
-      relative(folder!, region.file),
-    );
+    // Each use of a block-quantised weight wants its bytes in another shape.
+    if (dtype === "q8" || dtype === "q4") return name;
+    return model.weight(name, shape, dtype, attributes.region as FileRegion);
   },
 };
 

@@ -1,6 +1,7 @@
 import { type Dim, evaluateDim, formatDim, type Tensor } from "../../graph/index.js";
-import { elementType, type ModelBuilder, type Subgraph, valueInfo } from "./builder.js";
+import type { ModelBuilder } from "./builder.js";
 import { asFloat32, type Lowering } from "./lowering.js";
+import { elementType, type Subgraph, valueInfo } from "./values.js";
 
 const float = elementType.float32;
 

@@ -1,12 +1,13 @@
 import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { FacetError } from "../../errors.js";
-import type { FileRegion, Program } from "../../graph/index.js";
+import type { Program } from "../../graph/index.js";
 import { bindInputs, checkOutputs } from "../bindings.js";
 import type { Engine, Executable, HostTensor } from "../engine.js";
 import type { ProgramProfile } from "../profile.js";
 import { toOnnx } from "./compile.js";
 import { openProfiler } from "./profiler.js";
+import { multipliesIntegers } from "./quantized.js";
 
 export interface OnnxEngineOptions {
   /** Threads inside one operator; default: all cores available to the process. */
@@ -42,6 +43,7 @@ async function compile(
     ...options,
     weightFolder,
     keepsBuffers,
+    packsWeights: (options.prepackWeights ?? false) || multipliesIntegers(program),
     profile: profiler?.prefix,
   });
   const endProfile = () => {
@@ -82,17 +84,20 @@ async function compile(
 }
 
 /**
- * Whether a weight of 64 MiB or more is widened at its use. Buffers of that size are given back to
+ * Whether a weight is widened at its use to 128 MiB or more. Buffers of that size are given back to
  * the system after each use; ONNX Runtime's arena would keep several of them.
  */
 function widensLargeWeights(program: Program): boolean {
+  if (multipliesIntegers(program)) return false;
   return program.nodes.some(({ attributes, outputs }) => {
-    const region = attributes.region as FileRegion | undefined;
-    return region !== undefined && outputs[0]!.dtype !== "float32" && region.byteLength >= 2 ** 26;
+    const { shape, dtype } = outputs[0]!;
+    if (attributes.region === undefined || dtype === "float32") return false;
+    return (shape as number[]).reduce((count, size) => count * size, 4) >= 2 ** 27;
   });
 }
 
-interface SessionOptions extends Omit<OnnxEngineOptions, "onProfile"> {
+interface SessionOptions extends Omit<OnnxEngineOptions, "onProfile" | "prepackWeights"> {
+  readonly packsWeights: boolean;
   readonly weightFolder: string | undefined;
   /** Whether memory that a run has used is kept for the next one. */
   readonly keepsBuffers: boolean;
@@ -107,7 +112,7 @@ async function createSession(
   const session: Record<string, unknown> = {
     // Spinning threads collapse when a neighbour takes a core.
     intra_op: { allow_spinning: "0" },
-    disable_prepacking: options.prepackWeights ? "0" : "1",
+    disable_prepacking: options.packsWeights ? "0" : "1",
   };
   if (options.weightFolder !== undefined) {
     session.model_external_initializers_file_folder_path = options.weightFolder;

@@ -1,13 +1,17 @@
 import {
   elementCount,
+  isQuantized,
+  type Node,
   type Shape,
   type Tensor,
   uniformModulus,
   uniformRounds,
 } from "../../graph/index.js";
-import { elementType, microsoft } from "./builder.js";
+import { microsoft } from "./builder.js";
 import { lowerCrossEntropy } from "./crossEntropy.js";
 import { asFloat32, type Lowering } from "./lowering.js";
+import { dequantize, dequantizeRows, quantizedProduct } from "./quantized.js";
+import { elementType } from "./values.js";
 
 const direct =
   (opType: string): Lowering =>
@@ -22,8 +26,12 @@ const reduction =
     model.emit(opType, [inputs[0]!, axes], { keepdims: 1 }, { outputs });
   };
 
-const lowerMatmul: Lowering = ({ node, inputs, outputs, model }) => {
+const lowerMatmul: Lowering = ({ node, inputs, outputs, model, activations }) => {
   const [a, b] = node.inputs as [Tensor, Tensor];
+  if (activations === "int8" && isPlainLinear(node)) {
+    quantizedProduct(model, inputs[0]!, b, outputs);
+    return;
+  }
   const operands = [asFloat32(model, a, inputs[0]!), asFloat32(model, b, inputs[1]!)];
   const { transposeA, transposeB, scale } = node.attributes;
   const transA = Number(transposeA);
@@ -36,6 +44,14 @@ const lowerMatmul: Lowering = ({ node, inputs, outputs, model }) => {
     model.emit("FusedMatMul", operands, { transA, transB, alpha }, { outputs, domain });
   }
 };
+
+/** x Wᵀ of matrices with a block-quantised W. */
+const isPlainLinear = ({ inputs: [a, b], attributes }: Node) =>
+  isQuantized(b!) &&
+  a!.shape.length === 2 &&
+  attributes.transposeB === true &&
+  attributes.transposeA === false &&
+  attributes.scale === 1;
 
 const lowerReshape: Lowering = ({ node, inputs, outputs, model }) => {
   const shape = model.reshapeArgument(node.inputs[0]!.shape, node.attributes.shape as Shape);
@@ -101,8 +117,10 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   scatterAddRows: lowerScatterAddRows,
   crossEntropy: lowerCrossEntropy,
   uniform: lowerUniform,
-  cast: ({ inputs, outputs, model }) => {
-    model.emit("Cast", inputs, { to: elementType.float32 }, { outputs });
+  cast: ({ node, inputs, outputs, model }) => {
+    const [x] = node.inputs as [Tensor];
+    if (isQuantized(x)) model.emit("Identity", [dequantize(model, x)], {}, { outputs });
+    else model.emit("Cast", inputs, { to: elementType.float32 }, { outputs });
   },
   transpose: ({ node, inputs, outputs, model }) => {
     model.emit("Transpose", inputs, { perm: node.attributes.permutation as number[] }, { outputs });
@@ -118,7 +136,9 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
     model.emit("Reshape", [inputs[0]!, shape], {}, { outputs });
   },
   gatherRows: ({ node, inputs, outputs, model }) => {
-    if (node.inputs[0]!.dtype === "float32") {
+    const [table] = node.inputs as [Tensor];
+    if (isQuantized(table)) dequantizeRows(model, table, inputs[1]!, outputs);
+    else if (table.dtype === "float32") {
       model.emit("Gather", inputs, { axis: 0 }, { outputs });
     } else {
       const rows = model.emit("Gather", inputs, { axis: 0 });

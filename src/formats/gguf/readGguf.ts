@@ -119,19 +119,25 @@ function tensorAt(file: string, dataStart: number, entry: Entry): GgufTensor {
   const width = Math.max(1, shape.at(-1) ?? 1);
   const piece = Math.max(1, Math.floor(PIECE / width)) * width;
   const count = (byteLength / bytes) * elements;
+  function* storedPieces() {
+    for (let start = 0; start < count; start += piece) {
+      const stored = new Uint8Array((Math.min(piece, count - start) / elements) * bytes);
+      const from = dataStart + offset + (start / elements) * bytes;
+      withFile(file, (handle) => readFully(handle, stored, from, `${file}: tensor "${name}"`));
+      yield stored;
+    }
+  }
   return {
     shape,
     type,
     dtype,
     *read() {
-      for (let start = 0; start < count; start += piece) {
-        const values = new Float32Array(Math.min(piece, count - start));
-        const stored = new Uint8Array((values.length / elements) * bytes);
-        const from = dataStart + offset + (start / elements) * bytes;
-        withFile(file, (handle) => readFully(handle, stored, from, `${file}: tensor "${name}"`));
+      for (const stored of storedPieces()) {
+        const values = new Float32Array((stored.length / bytes) * elements);
         decode(stored, values);
         yield values;
       }
     },
+    ...((type === "Q8_0" || type === "Q4_0") && { blocks: { type, read: storedPieces } }),
   };
 }

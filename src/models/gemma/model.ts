@@ -1,6 +1,7 @@
 import { FacetError } from "../../errors.js";
+import type { QuantizedTensor } from "../../formats/quantizedTensor.js";
 import type { SafetensorsDType, TensorInfo } from "../../formats/safetensors.js";
-import { type DType, input, type Tensor, weight } from "../../graph/index.js";
+import { type DType, input, quantizedWeight, type Tensor, weight } from "../../graph/index.js";
 import type { GemmaConfig } from "./config.js";
 import { gemmaWeightSpecs } from "./weights.js";
 
@@ -46,10 +47,19 @@ export function bindWeights(
   return stored;
 }
 
+/** A weight that an engine can map. */
+export type FrozenWeight = TensorInfo | QuantizedTensor;
+
 /** Every weight as a frozen tensor that stays in its file. */
-export function frozenWeights(weights: ReadonlyMap<string, TensorInfo>): (name: string) => Tensor {
+export function frozenWeights(
+  weights: ReadonlyMap<string, FrozenWeight>,
+): (name: string) => Tensor {
   return (name) => {
-    const { shape, dtype, file, offset, byteLength } = weights.get(name)!;
+    const stored = weights.get(name)!;
+    if ("bits" in stored) {
+      return quantizedWeight(name, stored.shape, stored.bits === 8 ? "q8" : "q4", stored);
+    }
+    const { shape, dtype, file, offset, byteLength } = stored;
     return weight(name, shape, storedTypes[dtype]!, { file, offset, byteLength });
   };
 }

@@ -162,5 +162,6 @@ export function generationProgram(model: GemmaGraph, { maxLength }: ProgramOptio
   const w = gemmaWeights(config, model.tensor, model.adapt);
   const hidden = gemmaBackbone(ids, w, config, context);
   const chosen = gatherRows(hidden, input("rows", [R!], "int32"));
-  return program({ logits: logitsOf(model, chosen, w.embedding), ...grown });
+  const logits = logitsOf(model, chosen, w.embedding);
+  return program({ logits, ...grown }, { activations: "int8" });
 }
