@@ -1,36 +1,23 @@
-import { copyFileSync, existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { writeFileAtomic, writeFolderAtomic } from "../formats/atomicFile.js";
 import { openCheckpoint } from "../formats/checkpoint.js";
 import { storedTensor } from "../formats/safetensors.js";
 import { writeSafetensors } from "../formats/safetensorsWriting.js";
 import type { StoredTensor } from "../formats/storedTensor.js";
-import { readStrictJson, readText } from "../formats/strictJson.js";
+import { readStrictJson } from "../formats/strictJson.js";
 import { readGemmaConfig, toHuggingFaceConfig } from "../models/gemma/config.js";
 import { bindWeights } from "../models/gemma/model.js";
 import { textTensors } from "../models/gemma/textTensors.js";
-import { huggingFaceTokenizerFiles } from "../tokenizers/huggingFaceFiles.js";
 import { readTokenizer } from "../tokenizers/tokenizerFiles.js";
 import type { Checkpoint } from "./checkpoint.js";
+import { companionsOf, readChatTemplate, writeCompanions } from "./companions.js";
 import { textModel } from "./textModel.js";
-
-/** Files beside the weights that say how text goes in and out. */
-export const companionNames = [
-  "generation_config.json",
-  "tokenizer.model",
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "chat_template.jinja",
-];
 
 /** Reads a folder as Hugging Face lays it out. Throws a FacetError for anything missing, unknown or of the wrong shape. */
 export function readHuggingFace(folder: string): Checkpoint {
   const root = resolve(folder);
   const config = readGemmaConfig(root);
   const bound = bindWeights(config, textTensors(config, openCheckpoint(root)), root);
-  const companions = companionNames.filter((name) => existsSync(join(root, name)));
   return {
     name: basename(root),
     config,
@@ -38,7 +25,7 @@ export function readHuggingFace(folder: string): Checkpoint {
     tokenizer: readTokenizer(root, config.vocabularySize),
     chatTemplate: readChatTemplate(root),
     quantised: readQuantised(root),
-    companions: new Map(companions.map((name) => [name, join(root, name)])),
+    companions: companionsOf(root),
   };
 }
 
@@ -90,19 +77,6 @@ export async function writeHuggingFace(
   });
 }
 
-/** What says how text goes in and out: as the model's own folder has it, and made from the tokenizer where it has not. */
-function writeCompanions(
-  place: string,
-  { tokenizer, chatTemplate, companions }: Omit<Checkpoint, "config" | "tensors">,
-): void {
-  if (tokenizer !== undefined) {
-    for (const [name, content] of huggingFaceTokenizerFiles(tokenizer, chatTemplate)) {
-      writeFileAtomic(join(place, name), content);
-    }
-  }
-  for (const [name, path] of companions ?? []) copyFileSync(path, join(place, name));
-}
-
 type Tensors = ReadonlyMap<string, StoredTensor>;
 
 const byteLength = ({ shape, dtype }: StoredTensor) =>
@@ -151,14 +125,4 @@ export function readQuantised(folder: string): string[] {
   ];
   if (!Array.isArray(types)) return [];
   return types.filter((type) => typeof type === "string" && /^\w{1,16}$/.test(type));
-}
-
-/** Transformers writes the template to a file of its own; older versions wrote it into tokenizer_config.json. */
-export function readChatTemplate(folder: string): string | undefined {
-  const own = join(folder, "chat_template.jinja");
-  if (existsSync(own)) return readText(own);
-  const config = join(folder, "tokenizer_config.json");
-  if (!existsSync(config)) return undefined;
-  const template = (readStrictJson(config) as { chat_template?: unknown } | null)?.chat_template;
-  return typeof template === "string" ? template : undefined;
 }

@@ -1,4 +1,4 @@
-import { companionNames } from "../checkpoints/huggingFace.js";
+import { companionNames } from "../checkpoints/companions.js";
 import { FacetError } from "../errors.js";
 import { readShardIndex } from "../formats/checkpoint.js";
 import type { Choose } from "./huggingFace.js";

@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readChatTemplate, readQuantised } from "../checkpoints/huggingFace.js";
+import { readChatTemplate } from "../checkpoints/companions.js";
+import { readQuantised } from "../checkpoints/huggingFace.js";
 import { modelFormat, readModel } from "../checkpoints/modelFiles.js";
 import { openCheckpoint } from "../formats/checkpoint.js";
 import type { TensorInfo } from "../formats/safetensors.js";

@@ -18,11 +18,17 @@ export function baseModelOf(adapter: string): string {
 
 /** The name or source of the template that a run was trained with. Throws a FacetError for what is no run. */
 export function templateOf(adapter: string): string {
-  const template = runOf(adapter)?.data?.template;
-  if (typeof template === "string") return template;
+  const template = knownTemplateOf(adapter);
+  if (template !== undefined) return template;
   throw new FacetError(
     `${adapter} does not say how prompts were rendered in training. Give --template.`,
   );
+}
+
+/** The same, or undefined for what is no run. */
+export function knownTemplateOf(adapter: string): string | undefined {
+  const template = runOf(adapter)?.data?.template;
+  return typeof template === "string" ? template : undefined;
 }
 
 interface RunJson {

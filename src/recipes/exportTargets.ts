@@ -33,6 +33,8 @@ export interface ExportJob {
   readonly type: OutType;
   /** How prompts were rendered in training; needed by `ollama` only. */
   readonly template: Template | undefined;
+  /** Jinja source of the chat template that a merged model carries. */
+  readonly chatTemplate: string | undefined;
 }
 
 /** How one kind of file is written, and opened again by the way that any user of it would take. */
@@ -147,13 +149,13 @@ export function requireWritable(to: ExportTargetName, out: string, type: OutType
   }
 }
 
-type Mergeable = Pick<ExportJob, "out" | "base" | "adapter" | "type">;
+type Mergeable = Omit<ExportJob, "template">;
 
 function writeMergedGguf(path: string, job: Mergeable): void {
   writeGguf(path, mergedCheckpoint(job), { type: job.type.toUpperCase() as GgufFileType });
 }
 
-function mergedCheckpoint({ out, base, adapter }: Mergeable): Checkpoint {
+function mergedCheckpoint({ out, base, adapter, chatTemplate }: Mergeable): Checkpoint {
   const merged = mergeAdapter(readHuggingFace(base.folder), toPeft(adapter).matrices);
-  return { ...merged, name: basename(out, ".gguf") };
+  return { ...merged, name: basename(out, ".gguf"), chatTemplate };
 }
