@@ -7,7 +7,7 @@ import {
   writeKerasLora,
 } from "../formats/kerasLora.js";
 import { type Adapter, emptyAdapter } from "../lora/adapter.js";
-import { loraScale } from "../lora/config.js";
+import { rankOf, scaleOf } from "../lora/config.js";
 import { fromPeft, matricesOf } from "../lora/peft.js";
 import { loraVariables, variableName } from "../lora/variables.js";
 import type { LinearModule } from "../nn/linear.js";
@@ -92,33 +92,41 @@ export function writeKerasAdapter(path: string, adapter: Adapter): void {
   const { config, modules, parameters } = withKerasVariables(adapter, path);
   const values = views(parameters.slots, parameters.values);
   // Keras adds A·B as it is.
-  const scale = loraScale(config);
   const layers = new Map(
     modules.map((module): [number, KerasLoraLayer] => {
+      const scale = scaleOf(config, module);
       const kernel = (matrix: "a" | "b"): KerasKernel => values[variableName(module, matrix)]!;
       const b = kernel("b");
       const scaled = scale === 1 ? b : { ...b, data: b.data.map((value) => value * scale) };
       return [module.kerasIndex, { a: kernel("a"), b: scaled }];
     }),
   );
-  writeKerasLora(path, config.rank, layers);
+  writeKerasLora(path, rankOf(config, modules[0]!), layers);
 }
 
 function withKerasVariables(adapter: Adapter, path: string): Adapter {
   const { config, modules, magnitudes } = adapter;
-  if (config.layout === "keras") return adapter;
   const where = `Cannot write ${path}`;
   const instead = "Export the merged model instead (--to merged)";
+  const ranks = new Set(modules.map((module) => rankOf(config, module)));
+  if (config.layout === "keras") {
+    if (ranks.size === 1) return adapter;
+    throw new FacetError(
+      `${where}: Keras has one rank for all layers, and this adapter has ${[...ranks].join(", ")}. ${instead}.`,
+    );
+  }
   if (magnitudes !== undefined) {
     throw new FacetError(`${where}: Keras has no variables for a DoRA adapter. ${instead}.`);
   }
   // Matrices that were made of Keras's variables have a rank for every head.
   const heads = modules.map(({ heads }) => heads);
-  const ranks = new Set([1, ...heads].map((count) => config.rank / count).filter(Number.isInteger));
+  const largest = Math.max(...ranks);
+  const divided = new Set([1, ...heads].map((count) => largest / count).filter(Number.isInteger));
   const matrices = matricesOf(adapter);
-  for (const rank of [...ranks].sort((a, b) => a - b)) {
+  for (const rank of [...divided].sort((a, b) => a - b)) {
     try {
-      const keras = { ...config, rank, alpha: rank, layout: "keras" } as const;
+      const { targets } = config;
+      const keras = { rank, alpha: rank, targets, layout: "keras" } as const;
       return fromPeft(matrices, keras, modules, where);
     } catch (error) {
       if (!(error instanceof FacetError)) throw error;

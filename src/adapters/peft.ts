@@ -1,10 +1,11 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { FacetError } from "../errors.js";
+import type { LoraMatrices } from "../formats/loraMatrices.js";
 import { readPeftAdapter, writePeftAdapter } from "../formats/peft.js";
 import type { PeftConfig } from "../formats/peftConfig.js";
 import { endsInOneOf } from "../formats/peftPatterns.js";
-import { canonical } from "../lora/canonical.js";
+import { canonical, scaleInB } from "../lora/canonical.js";
 import { withinTextModel } from "../models/gemma/textTensors.js";
 import type { LinearModule } from "../nn/linear.js";
 import type { AdapterFile } from "./adapterFile.js";
@@ -63,7 +64,8 @@ function targetsOf(config: PeftConfig): (module: LinearModule) => boolean {
 }
 
 /**
- * Writes a PEFT folder in the portable form of `canonical`. `modules` are those of the base model, if it is at hand:
+ * Writes a PEFT folder in the portable form of `canonical`, or, with `ownRanks`, each module at its own rank, in PEFT's
+ * patterns. `modules` are those of the base model, if it is at hand:
  * then an adapter of all its layers is written as such, else as one of the layers that it has. Throws what
  * `writePeftAdapter` throws.
  */
@@ -71,15 +73,38 @@ export async function writePeft(
   folder: string,
   file: AdapterFile,
   modules?: readonly LinearModule[],
+  { ownRanks = false }: { ownRanks?: boolean } = {},
 ): Promise<void> {
-  const { rank, matrices } = canonical(file.matrices);
+  const { rank, matrices, patterns } = ownRanks
+    ? withOwnRanks(file.matrices)
+    : { ...canonical(file.matrices), patterns: undefined };
   await writePeftAdapter(folder, {
     matrices,
     rank,
     alpha: rank,
+    ...(patterns && { rankPattern: patterns, alphaPattern: patterns }),
     baseModel: file.baseModel ?? null,
     ...targeting([...matrices.keys()], modules),
   });
+}
+
+/**
+ * Matrices at the ranks that they have, with scale 1, so that every alpha is the rank; the largest rank is the
+ * adapter's, and the others are patterns: of a short name where that is enough, else of paths.
+ */
+function withOwnRanks(given: ReadonlyMap<string, LoraMatrices>) {
+  const matrices = new Map([...given].map(([path, lora]) => [path, scaleInB(lora)]));
+  const rank = Math.max(...[...given.values()].map((lora) => lora.rank));
+  const byName = new Map<string, Set<number>>();
+  const nameOf = (path: string) => path.slice(path.lastIndexOf(".") + 1);
+  for (const [path, lora] of given)
+    byName.set(nameOf(path), (byName.get(nameOf(path)) ?? new Set()).add(lora.rank));
+  const patterns = new Map<string, number>();
+  for (const [path, lora] of given) {
+    const key = byName.get(nameOf(path))!.size === 1 ? nameOf(path) : path;
+    if (lora.rank !== rank) patterns.set(key, lora.rank);
+  }
+  return { rank, matrices, patterns };
 }
 
 /** The shortest settings of PEFT that target exactly these modules. */

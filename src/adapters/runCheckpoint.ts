@@ -7,6 +7,7 @@ import { readFloat32, readSafetensorsHeader } from "../formats/safetensors.js";
 import { readStrictJson } from "../formats/strictJson.js";
 import { type Adapter, emptyAdapter } from "../lora/adapter.js";
 import { requireSensible, targetModules } from "../lora/config.js";
+import { loraConfigOf } from "../lora/settings.js";
 import type { LinearModule } from "../nn/linear.js";
 import { isString, listOf } from "../validation.js";
 
@@ -17,7 +18,11 @@ const runSchema = z.object({
   config: z.object({
     rank: z.int().positive(),
     alpha: z.number().positive().optional(),
+    rankPattern: listOf(isString, "expected a list of patterns").optional(),
+    alphaPattern: listOf(isString, "expected a list of patterns").optional(),
+    rslora: z.boolean().optional(),
     modules: listOf(isString, "expected a list of layers"),
+    layers: z.string().optional(),
     layout: z.enum(["keras", "standard"]),
   }),
 });
@@ -44,8 +49,7 @@ export function runCheckpointAdapter(
       `${checkpoint} holds no adapter: ${path} is not that of a fine-tuning run.`,
     );
   }
-  const { rank, alpha = rank, modules: targets, layout } = parsed.data.config;
-  const config = { rank, alpha, targets, layout };
+  const config = loraConfigOf(parsed.data.config, modules);
   // Before there is room for it: the file says any rank.
   requireSensible(config, targetModules(config, modules));
   const adapter = emptyAdapter(config, modules);

@@ -2,13 +2,17 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { FacetError } from "../errors.js";
 import { describeModel } from "../hub/openModel.js";
+import { loraConfigOf } from "../lora/settings.js";
+import type { GemmaConfig } from "../models/gemma/config.js";
+import { gemmaModules } from "../models/gemma/weights.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { renderSummary, type Summary, summarize } from "../recipes/summary.js";
 import { schemaCommand } from "./command.js";
 import { withDownloads } from "./downloads.js";
+import { flagOf } from "./optionsFromSchema.js";
 import { outputWidth, print, printJson } from "./output.js";
 
-const { model, rank, alpha, layout, modules } = finetuneSchema.shape;
+const { model, rank, alpha, layout, modules, layers, rankPattern } = finetuneSchema.shape;
 const schema = z.strictObject({
   model,
   rank: rank.unwrap().optional().describe("count a LoRA adapter of this rank too"),
@@ -18,6 +22,8 @@ const schema = z.strictObject({
     .unwrap()
     .optional()
     .describe("layers that get an adapter (default: q_proj, v_proj)"),
+  layers,
+  rankPattern: rankPattern.unwrap().optional().describe(rankPattern.description!),
 });
 
 export const summaryCommand = (): Command =>
@@ -38,27 +44,26 @@ export const summaryCommand = (): Command =>
     },
     async (options, json) => {
       const { name, config } = await withDownloads((hooks) => describeModel(options.model, hooks));
-      const summary = summarize(name, config, adapterOf(options));
+      const summary = summarize(name, config, adapterOf(options, config));
       if (json) printJson(toJson(summary));
       else print(renderSummary(summary, outputWidth()));
     },
   );
 
-function adapterOf({ rank, alpha, layout, modules }: z.output<typeof schema>) {
+function adapterOf({ model: _, rank, ...settings }: z.output<typeof schema>, model: GemmaConfig) {
   if (rank === undefined) {
-    const given = Object.entries({ alpha, layout, modules }).find(([, value]) => value);
+    const given = Object.entries(settings).find(([, value]) => value);
     if (given === undefined) return undefined;
-    throw new FacetError(`--${given[0]} describes a LoRA adapter, so it needs --rank.`);
+    throw new FacetError(`${flagOf(given[0])} describes a LoRA adapter, so it needs --rank.`);
   }
   const defaults = finetuneSchema.shape;
-  return {
-    config: {
-      rank,
-      alpha: alpha ?? rank,
-      layout: layout ?? defaults.layout.parse(undefined),
-      targets: modules ?? defaults.modules.parse(undefined),
-    },
+  const complete = {
+    ...settings,
+    rank,
+    layout: settings.layout ?? defaults.layout.parse(undefined),
+    modules: settings.modules ?? defaults.modules.parse(undefined),
   };
+  return { config: loraConfigOf(complete, gemmaModules(model)) };
 }
 
 const toJson = ({ name, total, trainable, nonTrainable, lora, layers }: Summary) => ({

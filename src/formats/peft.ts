@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { FacetError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "./atomicFile.js";
 import type { LoraMatrices } from "./loraMatrices.js";
-import { loraScale, type PeftConfig, ranksAndScales, readPeftConfig } from "./peftConfig.js";
+import { type PeftConfig, peftConfigText, ranksAndScales, readPeftConfig } from "./peftConfig.js";
 import { endsInOneOf } from "./peftPatterns.js";
 import { readFloat32, readSafetensorsHeader, type TensorInfo } from "./safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "./safetensorsWriting.js";
@@ -68,7 +68,8 @@ export function readPeftAdapter(folder: string): {
 }
 
 /**
- * Writes a PEFT LoRA folder that PEFT, vLLM, llama.cpp and Ollama read: all matrices of one rank, in F32.
+ * Writes a PEFT LoRA folder that PEFT, vLLM, llama.cpp and Ollama read: all matrices of one rank, in F32. With patterns
+ * for ranks and alphas only PEFT reads it.
  * The folder is made, or replaced as a whole when it holds an adapter and nothing else.
  * Throws FacetError when alpha is no positive whole number (Ollama reads an integer), when a matrix has another
  * rank, scale or size than it should, or a module that `targetModules` does not name, and when the folder holds
@@ -86,6 +87,8 @@ export async function writePeftAdapter(
     /** What `base_model_name_or_path` should say: a Hugging Face name or a folder. */
     readonly baseModel: string | null;
     readonly useRslora?: boolean;
+    readonly rankPattern?: ReadonlyMap<string, number>;
+    readonly alphaPattern?: ReadonlyMap<string, number>;
   },
 ): Promise<void> {
   const { matrices, rank, alpha, targetModules, baseModel, useRslora = false } = adapter;
@@ -96,16 +99,17 @@ export async function writePeftAdapter(
   }
   const config: PeftConfig = {
     ...{ rank, alpha, useRslora, targetModules, baseModel },
-    rankPattern: new Map(),
-    alphaPattern: new Map(),
+    rankPattern: adapter.rankPattern ?? new Map(),
+    alphaPattern: adapter.alphaPattern ?? new Map(),
     useDora: [...matrices.values()].some(({ magnitude }) => magnitude !== undefined),
     layersToTransform: adapter.layersToTransform ?? null,
     excludesModules: false,
   };
   const checkTargeted = targetCheck(config, root);
+  const expected = ranksAndScales(config, [...matrices.keys()]);
   for (const [module, lora] of matrices) {
     checkTargeted(module);
-    checkMatrices(lora, config, `${where}: ${module}`);
+    checkMatrices(lora, expected.get(module)!, config.useDora, `${where}: ${module}`);
   }
   const others = existsSync(root)
     ? readdirSync(root).filter((name) => name !== CONFIG && name !== WEIGHTS)
@@ -116,7 +120,7 @@ export async function writePeftAdapter(
     );
   }
   await writeFolderAtomic(root, (temporary) => {
-    writeFileAtomic(join(temporary, CONFIG), configText(config));
+    writeFileAtomic(join(temporary, CONFIG), peftConfigText(config));
     writeSafetensors(join(temporary, WEIGHTS), tensorsOf(matrices));
   });
 }
@@ -230,12 +234,15 @@ function matrixShape({ file, name, shape }: TensorInfo): readonly [number, numbe
   return [rows, columns];
 }
 
-function checkMatrices(lora: LoraMatrices, config: PeftConfig, where: string): void {
-  const { rank, alpha, useRslora, useDora } = config;
+function checkMatrices(
+  lora: LoraMatrices,
+  { rank, scale }: { rank: number; scale: number },
+  useDora: boolean,
+  where: string,
+): void {
   if (lora.rank !== rank) {
     throw new FacetError(`${where} has rank ${lora.rank}, but the adapter's rank is ${rank}.`);
   }
-  const scale = loraScale(alpha, rank, useRslora);
   if (Math.abs(lora.scale - scale) > 1e-6 * scale) {
     throw new FacetError(
       `${where} has scale ${lora.scale}, but the adapter's alpha and rank give ${scale}.`,
@@ -256,30 +263,4 @@ function* tensorsOf(matrices: ReadonlyMap<string, LoraMatrices>): Iterable<Tenso
       yield { name: `${name}.lora_magnitude_vector`, dtype: "F32", shape, data: magnitude };
     }
   }
-}
-
-/** Only fields that old readers know too, keys sorted as PEFT sorts them. */
-function configText(config: PeftConfig): string {
-  const fields = {
-    alpha_pattern: {},
-    base_model_name_or_path: config.baseModel,
-    bias: "none",
-    fan_in_fan_out: false,
-    inference_mode: true,
-    init_lora_weights: true,
-    layers_pattern: null,
-    layers_to_transform: config.layersToTransform,
-    lora_alpha: config.alpha,
-    lora_dropout: 0,
-    modules_to_save: null,
-    peft_type: "LORA",
-    r: config.rank,
-    rank_pattern: {},
-    revision: null,
-    target_modules: [...(config.targetModules ?? [])].sort(),
-    task_type: "CAUSAL_LM",
-    use_dora: config.useDora,
-    use_rslora: config.useRslora,
-  };
-  return `${JSON.stringify(fields, null, 2)}\n`;
 }

@@ -135,6 +135,32 @@ export function loraScale(alpha: number, rank: number, useRslora: boolean): numb
   return alpha / (useRslora ? Math.sqrt(rank) : rank);
 }
 
+/** Only fields that old readers know too, keys sorted as PEFT sorts them. */
+export function peftConfigText(config: PeftConfig): string {
+  const fields = {
+    alpha_pattern: Object.fromEntries(config.alphaPattern),
+    base_model_name_or_path: config.baseModel,
+    bias: "none",
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    layers_pattern: null,
+    layers_to_transform: config.layersToTransform,
+    lora_alpha: config.alpha,
+    lora_dropout: 0,
+    modules_to_save: null,
+    peft_type: "LORA",
+    r: config.rank,
+    rank_pattern: Object.fromEntries(config.rankPattern),
+    revision: null,
+    target_modules: [...(config.targetModules ?? [])].sort(),
+    task_type: "CAUSAL_LM",
+    use_dora: config.useDora,
+    use_rslora: config.useRslora,
+  };
+  return `${JSON.stringify(fields, null, 2)}\n`;
+}
+
 function refuseUnless(
   fine: boolean,
   path: string,

@@ -9,11 +9,12 @@ export function canonical(
   matrices: ReadonlyMap<string, LoraMatrices>,
   rank = Math.max(...[...matrices.values()].map((lora) => lora.rank)),
 ): { rank: number; matrices: Map<string, LoraMatrices> } {
-  const each = [...matrices].map(([path, lora]) => [path, padded(folded(lora), rank)] as const);
+  const each = [...matrices].map(([path, lora]) => [path, padded(scaleInB(lora), rank)] as const);
   return { rank, matrices: new Map(each) };
 }
 
-function folded(lora: LoraMatrices): LoraMatrices {
+/** The same update with scale 1. */
+export function scaleInB(lora: LoraMatrices): LoraMatrices {
   const { b, scale } = lora;
   return scale === 1 ? lora : { ...lora, b: b.map((value) => value * scale), scale: 1 };
 }

@@ -16,12 +16,28 @@ export interface LoraConfig {
   readonly layout: LoraLayout;
   /** Probability with which training drops an element of an adapter's input; default 0. */
   readonly dropout?: number;
+  /** Numbers of the blocks that get an adapter; default: all. */
+  readonly layers?: readonly number[];
+  /** The update is alpha / √rank · B A instead (Kalajdzievski 2023, arXiv:2312.03732). */
+  readonly rankStabilized?: boolean;
+  /** Modules of another rank or alpha, by path. */
+  readonly ranks?: ReadonlyMap<string, number>;
+  readonly alphas?: ReadonlyMap<string, number>;
 }
 
 /** Keras's defaults: query and value, alpha = rank. */
 export const defaultTargets = ["q_proj", "v_proj"] as const;
 
-export const loraScale = (config: LoraConfig): number => config.alpha / config.rank;
+/** The rank of a module's adapter. */
+export const rankOf = (config: LoraConfig, { path }: Pick<LinearModule, "path">): number =>
+  config.ranks?.get(path) ?? config.rank;
+
+/** What a module's B A is multiplied by. */
+export function scaleOf(config: LoraConfig, module: Pick<LinearModule, "path">): number {
+  const rank = rankOf(config, module);
+  const alpha = config.alphas?.get(module.path) ?? config.alpha;
+  return alpha / (config.rankStabilized ? Math.sqrt(rank) : rank);
+}
 
 /** The modules that get an adapter. Throws a FacetError for an unknown target, or none. */
 export function targetModules(
@@ -35,13 +51,17 @@ export function targetModules(
   if (config.targets.length === 0) {
     throw new FacetError(`LoRA needs at least one target layer, of ${[...known].join(", ")}.`);
   }
-  return modules.filter((module) => config.targets.includes(module.target));
+  const { targets, layers } = config;
+  return modules.filter(
+    ({ target, layer }) => targets.includes(target) && (layers?.includes(layer) ?? true),
+  );
 }
 
 /** Throws a FacetError for a rank or alpha that makes no sense for a new adapter of these modules. */
 export function requireSensible(config: LoraConfig, modules: readonly LinearModule[]): void {
-  const { rank, alpha } = config;
-  for (const { path, inFeatures, outFeatures } of modules) {
+  for (const module of modules) {
+    const { path, inFeatures, outFeatures } = module;
+    const rank = rankOf(config, module);
     const largest = Math.min(inFeatures, outFeatures);
     if (!Number.isInteger(rank) || rank < 1 || rank > largest) {
       throw new FacetError(
@@ -50,6 +70,7 @@ export function requireSensible(config: LoraConfig, modules: readonly LinearModu
       );
     }
   }
+  const { alpha } = config;
   if (!(alpha > 0)) throw new FacetError(`LoRA alpha must be positive, not ${alpha}.`);
   const { dropout = 0 } = config;
   if (!(dropout >= 0 && dropout < 1)) {

@@ -15,7 +15,7 @@ import {
 } from "../graph/index.js";
 import type { LinearModule } from "../nn/linear.js";
 import type { Adapter } from "./adapter.js";
-import { loraScale } from "./config.js";
+import { scaleOf } from "./config.js";
 import { variableName } from "./variables.js";
 
 /**
@@ -76,7 +76,7 @@ export async function computeGains(
     });
     const data = magnitudes.get(module.path)!;
     const m = given(`${module.path}.lora_magnitude`, { data, shape: [module.outFeatures] });
-    return [gainName(module), doraGain(weight(module.path), a!, b!, m, loraScale(config))];
+    return [gainName(module), doraGain(weight(module.path), a!, b!, m, scaleOf(config, module))];
   });
   const executable = await engine.compile(program(Object.fromEntries(outputs)));
   try {

@@ -4,7 +4,7 @@ import type { LoraMatrices } from "../formats/loraMatrices.js";
 import type { LinearModule } from "../nn/linear.js";
 import { type Adapter, emptyAdapter } from "./adapter.js";
 import { canonical } from "./canonical.js";
-import { type LoraConfig, loraScale } from "./config.js";
+import { type LoraConfig, rankOf, scaleOf } from "./config.js";
 import { sharesBetweenHeads, variableName } from "./variables.js";
 
 /**
@@ -18,7 +18,6 @@ export const toPeft = (adapter: Adapter): { rank: number; matrices: Map<string, 
 export function matricesOf(adapter: Adapter): Map<string, LoraMatrices> {
   const { config, modules, parameters, magnitudes } = adapter;
   const values = views(parameters.slots, parameters.values);
-  const scale = loraScale(config);
   const matrices = new Map<string, LoraMatrices>();
   for (const module of modules) {
     const { path, inFeatures, outFeatures } = module;
@@ -36,6 +35,7 @@ export function matricesOf(adapter: Adapter): Map<string, LoraMatrices> {
       b[row * rank + column] = to[source]!;
     });
     const magnitude = magnitudes?.get(path);
+    const scale = scaleOf(config, module);
     const lora = { a, b, rank, inFeatures, outFeatures, scale };
     matrices.set(path, magnitude === undefined ? lora : { ...lora, magnitude });
   }
@@ -60,7 +60,7 @@ export function fromPeft(
   const values = views(adapter.parameters.slots, adapter.parameters.values);
   for (const module of chosen) {
     const matrix = matrices.get(module.path)!;
-    const scale = matrix.scale / loraScale(config);
+    const scale = matrix.scale / scaleOf(config, module);
     const used = {
       a: new Uint8Array(matrix.a.length),
       b: new Uint8Array(matrix.b.length),
@@ -73,7 +73,7 @@ export function fromPeft(
     const refuse = () =>
       new FacetError(
         `${where}: the update of ${module.path} has no exact form with Keras's variables at rank ` +
-          `${config.rank} (a B shared between heads). Load it in PEFT's layout instead.`,
+          `${rankOf(config, module)} (a B shared between heads). Load it in PEFT's layout instead.`,
       );
     eachA(config, module, (target, row, column) => {
       if (row >= matrix.rank) return;
@@ -159,14 +159,16 @@ function namesInLayer(path: string, names: Iterable<string>): string[] {
 }
 
 const peftRank = (config: LoraConfig, module: LinearModule) =>
-  sharesBetweenHeads(config, module) ? module.heads * config.rank : config.rank;
+  sharesBetweenHeads(config, module)
+    ? module.heads * rankOf(config, module)
+    : rankOf(config, module);
 
 type Visit = (variableIndex: number, row: number, column: number) => void;
 
 /** Visits variable A's elements with their place in PEFT's `[rank, in]`. */
 function eachA(config: LoraConfig, module: LinearModule, visit: Visit): void {
   const { inFeatures, heads } = module;
-  const { rank } = config;
+  const rank = rankOf(config, module);
   if (config.layout === "standard") {
     for (let i = 0; i < rank * inFeatures; i++)
       visit(i, Math.floor(i / inFeatures), i % inFeatures);
@@ -186,7 +188,7 @@ function eachA(config: LoraConfig, module: LinearModule, visit: Visit): void {
 /** Visits variable B's elements with their place in PEFT's `[out, rank]`; a shared B once per head. */
 function eachB(config: LoraConfig, module: LinearModule, visit: Visit): void {
   const { outFeatures, heads } = module;
-  const { rank } = config;
+  const rank = rankOf(config, module);
   if (config.layout === "standard") {
     for (let i = 0; i < outFeatures * rank; i++) visit(i, Math.floor(i / rank), i % rank);
     return;

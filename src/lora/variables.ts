@@ -1,6 +1,6 @@
 import { matmul, multiplyDims, reshape, type Tensor, transpose } from "../graph/index.js";
 import type { LinearModule } from "../nn/linear.js";
-import { type LoraConfig, loraScale, targetModules } from "./config.js";
+import { type LoraConfig, rankOf, scaleOf, targetModules } from "./config.js";
 
 /** A trainable variable of an adapter. */
 export interface LoraVariable {
@@ -32,7 +32,8 @@ export function loraVariables(
 
 function variableShapes(config: LoraConfig, module: LinearModule): Record<"a" | "b", number[]> {
   const { inFeatures, outFeatures, heads, headsOf } = module;
-  const { rank, layout } = config;
+  const { layout } = config;
+  const rank = rankOf(config, module);
   if (layout === "standard") return { a: [rank, inFeatures], b: [outFeatures, rank] };
   if (!isAttention(module)) return { a: [inFeatures, rank], b: [rank, outFeatures] };
   return headsOf === "output"
@@ -57,19 +58,20 @@ export function loraDelta(
 ): (x: Tensor) => Tensor {
   const a = tensor(variableName(module, "a"));
   const b = tensor(variableName(module, "b"));
-  const scale = loraScale(config);
+  const scale = scaleOf(config, module);
+  const rank = rankOf(config, module);
   const { inFeatures, outFeatures, heads } = module;
   if (config.layout === "standard") {
     return (x) => matmul(matmul(x, a, { transposeB: true }), b, { transposeB: true, scale });
   }
   if (!sharesBetweenHeads(config, module)) {
-    return (x) => matmul(matmul(x, reshape(a, [inFeatures, config.rank])), b, { scale });
+    return (x) => matmul(matmul(x, reshape(a, [inFeatures, rank])), b, { scale });
   }
   return (x) => {
     const tokens = x.shape[0]!;
-    const stacked = reshape(transpose(a, [0, 2, 1]), [heads * config.rank, inFeatures]);
+    const stacked = reshape(transpose(a, [0, 2, 1]), [heads * rank, inFeatures]);
     const low = matmul(x, stacked, { transposeB: true });
-    const perHead = reshape(low, [multiplyDims(tokens, heads), config.rank]);
+    const perHead = reshape(low, [multiplyDims(tokens, heads), rank]);
     return reshape(matmul(perHead, b, { scale }), [tokens, outFeatures]);
   };
 }

@@ -2,8 +2,8 @@ import { z } from "zod";
 import { overlongChoices } from "../data/examples.js";
 import { targetChoices } from "../data/rowTemplate.js";
 import { weightTypes } from "../hub/weightTypes.js";
-import { targets } from "../models/gemma/weights.js";
 import { scheduleNames } from "../training/schedules.js";
+import { loraFields } from "./loraConfig.js";
 import { optimizerFields, scheduleFields } from "./optimizationConfig.js";
 
 const count = z.int().positive();
@@ -50,24 +50,7 @@ export const finetuneSchema = z.strictObject({
     .describe("what becomes of rows longer than the sequence length"),
   sequenceLength: count.min(2).default(512).describe("longest row in tokens"),
   validationSplit: fraction.default(0).describe("share of rows held out, chosen by content"),
-  rank: count.default(4).describe("LoRA rank"),
-  alpha: z
-    .number()
-    .positive()
-    .optional()
-    .describe("LoRA alpha; the update is scaled by alpha / rank (default: the rank)"),
-  modules: z
-    .array(z.enum(targets))
-    .min(1)
-    .default(["q_proj", "v_proj"])
-    .describe("layers that get an adapter"),
-  layout: z
-    .enum(["keras", "standard"])
-    .default("keras")
-    .describe(
-      "LoRA variables as Keras has them (one A per head, a shared B), or one A and B per layer",
-    ),
-  dropout: fraction.default(0).describe("probability of dropping an element of an adapter's input"),
+  ...loraFields,
   epochs: count.default(1).describe("passes over the data"),
   maxSteps: count.optional().describe("stop after this many optimizer steps"),
   batchSize: count.default(1).describe("rows per optimizer step"),

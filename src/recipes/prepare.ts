@@ -8,6 +8,7 @@ import type { DownloadHooks } from "../hub/download.js";
 import { dataFromAnywhere } from "../hub/locateData.js";
 import { chatTemplateOf, fromAnywhere, type OpenModel, openModel } from "../hub/openModel.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
+import { loraConfigOf } from "../lora/settings.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { requireTokenizer } from "../runtime/session.js";
 import type { FinetuneConfig } from "./finetuneConfig.js";
@@ -35,12 +36,8 @@ export async function prepare(
       `--sequence-length ${config.sequenceLength} is more than ${model.name} was made for (${model.config.maxPositions} tokens).`,
     );
   }
-  const { rank, modules: targets, layout, dropout, alpha = rank } = config;
-  const adapter = createAdapter(
-    { rank, alpha, targets, layout, dropout },
-    gemmaModules(model.config),
-    config.seed,
-  );
+  const modules = gemmaModules(model.config);
+  const adapter = createAdapter(loraConfigOf(config, modules), modules, config.seed);
   const { sequenceLength, validationSplit } = config;
   const chatTemplate = chatTemplateOf(model);
   const dataset = await openDataset(

@@ -5,7 +5,7 @@ import type { Decoder } from "../generation/generate.js";
 import { input, type Program, type Tensor } from "../graph/index.js";
 import type { OpenModel } from "../hub/openModel.js";
 import { type Adapter, adapterGraph } from "../lora/adapter.js";
-import { loraScale } from "../lora/config.js";
+import { scaleOf } from "../lora/config.js";
 import { computeGains, unitGains } from "../lora/dora.js";
 import { frozenWeights } from "../models/gemma/model.js";
 import {
@@ -165,8 +165,8 @@ function putOn(
 }
 
 function requireOneShape([first, ...others]: readonly Adapter[]): void {
-  const shape = ({ config, parameters: { slots } }: Adapter) =>
-    JSON.stringify([config.layout, loraScale(config), slots]);
+  const shape = ({ config, modules, parameters: { slots } }: Adapter) =>
+    JSON.stringify([config.layout, modules.map((module) => scaleOf(config, module)), slots]);
   if (others.some((other) => shape(other) !== shape(first!))) {
     throw new Error("adapters of one session must have one shape: give them to shareShape first");
   }

@@ -53,6 +53,33 @@ describe("facet finetune", () => {
     expect(stdout).toContain("Next: npx facet chat --model tiny --adapter said");
   });
 
+  it("trains an adapter of several ranks on chosen blocks, which is used as it was trained", async () => {
+    const { code, stdout, stderr } = await finetune(
+      ...[...data, "--run", "ranks", "--max-steps", "4", "--learning-rate", "0.01", "--json"],
+      ...["--modules", "all-linear", "--layers", "1-2", "--layout", "standard", "--rslora"],
+      ...["--rank-pattern", "mlp\\..*=2", "--alpha-pattern", "q_proj=16"],
+      ...["--validation-split", "0.3"],
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr });
+    const { held_out, trainable_parameters } = JSON.parse(stdout);
+    // Of both blocks: rank 4 on 64 → 64, 16, 16 and 64 → 64, rank 2 on 64 → 128 twice and back.
+    expect(trainable_parameters).toBe(2 * (4 * (128 + 80 + 80 + 128) + 2 * 3 * (64 + 128)));
+    const config = JSON.parse(
+      readFileSync(path("ranks", "adapter", "adapter_config.json"), "utf8"),
+    );
+    expect(config.rank_pattern).toEqual({ gate_proj: 2, up_proj: 2, down_proj: 2 });
+    expect(config.layers_to_transform).toEqual([1, 2]);
+    const checkpoint = latestCheckpoint(path("ranks", "checkpoints"))!;
+    const [exported, saved] = await Promise.all(
+      ["ranks", checkpoint].map(async (adapter) => {
+        const args = ["evaluate", ...data, "--adapter", adapter, "--json"];
+        return JSON.parse((await runFacet(args, folder)).stdout).loss;
+      }),
+    );
+    expect(exported / saved).toBeCloseTo(1, 6);
+    expect(held_out.after.loss).toBeLessThan(held_out.before.loss);
+  });
+
   it("drops overlong rows when told so, and counts them with their lines", async () => {
     const { code, stderr } = await finetune(
       ...["--model", "tiny", "--data", "rows.jsonl", "--run", "short", "--max-steps", "2"],
@@ -75,6 +102,8 @@ describe("facet finetune", () => {
       "error: The optimizer lion has no use for momentum; it has beta1, beta2.",
     ],
     [["--decay-fraction", "0.1"], 'error: decayFraction is for the schedule "wsd"'],
+    [["--layers", "0,7"], "error: --layers 0,7: the model has layers 0 to 2, no 7."],
+    [["--rank-pattern", "o_proj=8"], '--rank-pattern: "o_proj" matches none of the layers'],
     [["--schedule", "linaer"], 'error: Unknown --schedule "linaer". Did you mean "linear"?'],
     [
       ["--learning-rte", "1"],

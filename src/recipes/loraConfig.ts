@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { allLinear } from "../lora/settings.js";
+import { targets } from "../models/gemma/weights.js";
+
+/** The adapter of a fine-tuning run. */
+export const loraFields = {
+  rank: z.int().positive().default(4).describe("LoRA rank"),
+  alpha: z
+    .number()
+    .positive()
+    .optional()
+    .describe("LoRA alpha; the update is scaled by alpha / rank (default: the rank)"),
+  rankPattern: z
+    .array(z.string())
+    .default([])
+    .describe("another rank for layers whose path ends in a regular expression, as in q_proj=8"),
+  alphaPattern: z
+    .array(z.string())
+    .default([])
+    .describe("another alpha for such layers, as in layers.0.mlp.up_proj=16"),
+  rslora: z
+    .boolean()
+    .default(false)
+    .describe("scale the update by alpha / √rank (rank-stabilized LoRA)"),
+  modules: z
+    .array(z.enum([...targets, allLinear]))
+    .min(1)
+    .default(["q_proj", "v_proj"])
+    .describe("layers that get an adapter"),
+  layers: z
+    .string()
+    .optional()
+    .describe("numbers of the blocks that get an adapter, as in 0-3,8 (default: all)"),
+  layout: z
+    .enum(["keras", "standard"])
+    .default("keras")
+    .describe(
+      "LoRA variables as Keras has them (one A per head, a shared B), or one A and B per layer",
+    ),
+  dropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("probability of dropping an element of an adapter's input"),
+};
