@@ -10,7 +10,7 @@ import { chatTemplateOf, openModel } from "../hub/openModel.js";
 import { vocabularyPlace } from "../hub/places.js";
 import { families } from "../models/gemma/family.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
-import { openDataset } from "../recipes/openDataset.js";
+import { dataNames, openDataset } from "../recipes/openDataset.js";
 import { requireTokenizer } from "../runtime/session.js";
 import { loadSentencePiece } from "../tokenizers/sentencePiece.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
@@ -44,7 +44,7 @@ export const inspectCommand = (): Command =>
       schema,
       notes: [
         "Rows are prepared exactly as finetune prepares them with the same options.",
-        '--json prints {"data", "template", "rows", "filtered_out", "kept", "dropped": {reason: [lines]}, "truncated", "target_tokens", "target_share", "padding_share", "lengths": {"min", "mean", "median", "max", "total"}, "histogram": [{"from", "to", "count"}], "row": {"line", "truncated", "tokens": [{"id", "piece", "target"}]}}. Lengths count tokens before truncation.',
+        '--json prints {"data", "template", "rows", "filtered_out", "kept", "dropped": {reason: [{"file", "line"}]}, "truncated", "target_tokens", "target_share", "padding_share", "lengths": {"min", "mean", "median", "max", "total"}, "histogram": [{"from", "to", "count"}], "row": {"line", "truncated", "tokens": [{"id", "piece", "target"}]}}. Lengths count tokens before truncation.',
       ],
       examples: [
         "facet inspect --model facet_nano_en --data notes.jsonl",
@@ -69,7 +69,7 @@ export const inspectCommand = (): Command =>
       const inspection = inspectPrepared(dataset.train, options.sequenceLength);
       const shown = {
         inspection,
-        path: options.data,
+        path: dataNames(options).join(", "),
         template: dataset.template.name,
         total: seen.total,
         filteredOut: seen.filteredOut,
@@ -114,7 +114,9 @@ function shownRow({ examples, report }: Prepared, leftOut: boolean, line: number
   for (const example of examples) {
     if (line === undefined || example.line === line) return example;
   }
-  const reason = Object.entries(report.dropped).find(([, lines]) => lines.includes(line!))?.[0];
+  const reason = Object.entries(report.dropped).find(([, lines]) =>
+    lines.some((place) => place.line === line),
+  )?.[0];
   if (reason !== undefined) throw new FacetError(`The row at line ${line} was dropped: ${reason}.`);
   if (leftOut) {
     throw new FacetError(`The row at line ${line} is not used: --filter or --limit leaves it out.`);

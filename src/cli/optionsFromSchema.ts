@@ -3,13 +3,23 @@ import { z } from "zod";
 import { FacetError, unknownName } from "../errors.js";
 
 /** The parts of a JSON Schema property that options are made from. */
-const propertySchema = z.object({
-  type: z.enum(["string", "integer", "number", "boolean", "array"]),
-  description: z.string(),
-  default: z.unknown().optional(),
-  enum: z.array(z.string()).optional(),
-  items: z.object({ enum: z.array(z.string()).optional() }).optional(),
-});
+const propertySchema = z.preprocess(
+  // A value or a list of such is a list here: the option is repeatable.
+  (property) => {
+    const { anyOf, ...rest } = property as { anyOf?: { type?: unknown }[] };
+    return anyOf === undefined ? property : { ...anyOf.find(isList), ...rest };
+  },
+  z.object({
+    type: z.enum(["string", "integer", "number", "boolean", "array"]),
+    description: z.string(),
+    default: z.unknown().optional(),
+    enum: z.array(z.string()).optional(),
+    items: z
+      .object({ enum: z.array(z.string()).optional(), type: z.string().optional() })
+      .optional(),
+  }),
+);
+const isList = ({ type }: { type?: unknown }) => type === "array";
 type Property = z.output<typeof propertySchema>;
 
 const describe = (schema: z.ZodObject) =>
@@ -45,7 +55,7 @@ export function addSchemaOptions(command: Command, schema: z.ZodObject): Command
       option.argParser((text: string, previous: unknown) =>
         property.type === "array"
           ? [
-              ...((previous as string[] | undefined) ?? []),
+              ...((previous as unknown[] | undefined) ?? []),
               ...readList(text, flag, property, field),
             ]
           : readValue(text, flag, property, field),
@@ -79,7 +89,8 @@ export function requireOptions(command: Command, schema: z.ZodObject): void {
 function descriptionOf({ type, description, default: value, ...property }: Property): string {
   const names = property.enum ?? property.items?.enum;
   const choices = names ? `: ${names.join(", ")}` : "";
-  const repeatable = type === "array" && names === undefined ? " (repeatable)" : "";
+  const isText = names === undefined && property.items?.type !== "number";
+  const repeatable = type === "array" && isText ? " (repeatable)" : "";
   const shown = Array.isArray(value) ? value.join(", ") : value;
   const fallback =
     shown === undefined || shown === "" || value === false ? "" : ` (default: ${shown})`;
@@ -89,6 +100,7 @@ function descriptionOf({ type, description, default: value, ...property }: Prope
 function placeholder(key: string, { type, ...property }: Property): string {
   if (type === "integer") return "n";
   if (type === "number") return "x";
+  if (property.items?.type === "number") return "x,…";
   if (property.enum || property.items?.enum) return type === "array" ? "names" : "name";
   return flagOf(key).slice(2);
 }
@@ -103,8 +115,12 @@ function readValue(text: string, flag: string, property: Property, field: z.ZodT
   return checked(value, text, flag, field);
 }
 
-function readList(text: string, flag: string, property: Property, field: z.ZodType): string[] {
+function readList(text: string, flag: string, property: Property, field: z.ZodType): unknown[] {
   const names = property.items?.enum;
+  if (property.items?.type === "number") {
+    const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+    return checked(numbers, text, flag, field) as number[];
+  }
   // A comma in other texts, such as prompts, is part of the text.
   if (names === undefined) return checked([text], text, flag, field) as string[];
   const parts = text.split(",").map((part) => part.trim());
@@ -113,7 +129,8 @@ function readList(text: string, flag: string, property: Property, field: z.ZodTy
 }
 
 function checked(value: unknown, text: string, flag: string, field: z.ZodType): unknown {
-  if (typeof value === "number" && !Number.isFinite(value)) {
+  const numbers = Array.isArray(value) ? value : [value];
+  if (numbers.some((one) => typeof one === "number" && !Number.isFinite(one))) {
     throw new FacetError(`Invalid ${flag} "${text}": a number is needed.`);
   }
   const parsed = field.safeParse(value);

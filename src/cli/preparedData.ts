@@ -1,10 +1,17 @@
+import { basename } from "node:path";
 import type { PrepareReport } from "../data/examples.js";
+import type { Place } from "../data/rows.js";
 import { count, plural } from "./output.js";
 
-/** The first few line numbers of a list. */
-function firstLines(lines: readonly number[]): string {
-  const shown = lines.slice(0, 3).join(", ");
-  return `${lines.length === 1 ? "line" : "lines"} ${shown}${lines.length > 3 ? ", …" : ""}`;
+/** Where the first few of some rows are; `files` are those that were read. */
+function firstPlaces(places: readonly Place[], files: PrepareReport["files"]): string {
+  const more = places.length > 3 ? ", …" : "";
+  const first = places.slice(0, 3);
+  if (new Set([...files, ...places].map(({ file }) => file)).size > 1) {
+    return `${first.map(({ file, line }) => `${basename(file)} line ${line}`).join(", ")}${more}`;
+  }
+  const lines = first.map(({ line }) => line).join(", ");
+  return `${places.length === 1 ? "line" : "lines"} ${lines}${more}`;
 }
 
 /** What became of the rows, one statement per line. */
@@ -14,7 +21,7 @@ export function preparedNotice(report: PrepareReport): string[] {
     `${plural(kept, "row")} of ${count(rows)} kept, ${plural(targetTokens, "target token")}`,
   ];
   for (const [reason, at] of Object.entries(dropped)) {
-    lines.push(`${plural(at.length, "row")} dropped: ${reason} (${firstLines(at)})`);
+    lines.push(`${plural(at.length, "row")} dropped: ${reason} (${firstPlaces(at, report.files)})`);
   }
   if (truncated > 0) {
     lines.push(`${plural(truncated, "row")} truncated to the sequence length`);
@@ -23,7 +30,7 @@ export function preparedNotice(report: PrepareReport): string[] {
     lines.push(`the template does not use "${field}", which ${plural(times, "row")} fill`);
   }
   if (spelledMarkers.length > 0) {
-    const where = firstLines(spelledMarkers);
+    const where = firstPlaces(spelledMarkers, report.files);
     lines.push(`turn markers spelled in the text were taken as plain text (${where})`);
   }
   return lines;

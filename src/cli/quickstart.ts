@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { finetune } from "../recipes/finetune.js";
+import { dataNames } from "../recipes/openDataset.js";
 import { quickstartConfig } from "../recipes/quickstart.js";
 import { plainCommand, wantsJson } from "./command.js";
 import { openEngine } from "./engine.js";
@@ -19,7 +20,9 @@ export function quickstartCommand(): Command {
   });
   return command.action(async () => {
     const config = quickstartConfig(freshRun());
-    notice(`Fine-tuning ${config.model} on ${shown(config.data)} into ${config.run}`);
+    notice(
+      `Fine-tuning ${config.model} on ${dataNames(config).map(shown).join(", ")} into ${config.run}`,
+    );
     const engine = await openEngine({});
     await showFinetune((hooks) => finetune(config, engine, hooks), wantsJson(command));
   });

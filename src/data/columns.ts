@@ -1,20 +1,15 @@
 import { FacetError, unknownName } from "../errors.js";
 import type { Row } from "./rows.js";
 
-export interface Columns {
-  /** The row with its fields renamed. */
-  rename(row: Row): Row;
-  /** Throws a FacetError for a column that none of these rows has. */
-  requireIn(rows: readonly Row[]): void;
-}
+/** A field that formats and templates know, and the column that is to be called so. */
+export type ColumnName = readonly [field: string, column: string];
 
 /**
- * Gives columns the names that formats and templates know: `prompt=question` calls the column `question` `prompt`, and a
- * column that was called `prompt` before is gone. Several stand in one text with commas between them, or in several texts.
- * Throws a FacetError for what is no pair, and for a name or column that is given twice.
+ * Reads names for columns: `prompt=question` calls the column `question` `prompt`. Several stand in one text with commas
+ * between them, or in several texts. Throws a FacetError for what is no pair, and for a name or column that is given twice.
  */
-export function renamedColumns(pairs: readonly string[]): Columns {
-  const columnOf = new Map<string, string>();
+export function columnNames(pairs: readonly string[]): ColumnName[] {
+  const names: ColumnName[] = [];
   // A comma may be part of a column's name.
   for (const pair of pairs.flatMap((text) => text.split(/,(?=[\w-]+=)/))) {
     const [, field, column] = /^([\w-]+)=(.+)$/s.exec(pair.trim()) ?? [];
@@ -23,30 +18,36 @@ export function renamedColumns(pairs: readonly string[]): Columns {
         `"${pair}" names no column. Write the field, an equals sign and the column: --columns prompt=question,completion=answer.`,
       );
     }
-    const twice = columnOf.has(field) ? field : [...columnOf.values()].includes(column) && column;
-    if (twice) throw new FacetError(`--columns names "${twice}" twice.`);
-    columnOf.set(field, column);
+    const twice = names.some(([known]) => known === field)
+      ? field
+      : names.find(([, known]) => known === column)?.[1];
+    if (twice !== undefined) throw new FacetError(`--columns names "${twice}" twice.`);
+    names.push([field, column]);
   }
-  const moved = new Set([...columnOf.keys(), ...columnOf.values()]);
+  return names;
+}
+
+/**
+ * Renames the columns of a data set of which these are the first rows; a column that had the new name before is gone. A
+ * data set that already has a field needs no column for it: then nothing is renamed. Throws a FacetError for a column where
+ * the rows have neither.
+ */
+export function renaming(names: readonly ColumnName[], first: readonly Row[]): (row: Row) => Row {
+  const known = new Set(
+    first.flatMap(({ fields, nonText }) => [...Object.keys(fields), ...Object.keys(nonText)]),
+  );
+  const found = names.filter(([field, column]) => {
+    if (!known.has(column) && !known.has(field)) throw unknownName("column", column, known);
+    return known.has(column);
+  });
+  if (found.length === 0) return (row) => row;
+  const moved = new Set(found.flat());
   const rename = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
     Object.fromEntries([
-      ...[...columnOf].flatMap(([field, column]) =>
+      ...found.flatMap(([field, column]) =>
         Object.hasOwn(record, column) ? [[field, record[column]!] as const] : [],
       ),
       ...Object.entries(record).filter(([name]) => !moved.has(name)),
     ]);
-  return {
-    rename: (row) =>
-      columnOf.size === 0
-        ? row
-        : { ...row, fields: rename(row.fields), nonText: rename(row.nonText) },
-    requireIn(rows) {
-      const known = new Set(
-        rows.flatMap(({ fields, nonText }) => [...Object.keys(fields), ...Object.keys(nonText)]),
-      );
-      for (const column of columnOf.values()) {
-        if (!known.has(column)) throw unknownName("column", column, known);
-      }
-    },
-  };
+  return (row) => ({ ...row, fields: rename(row.fields), nonText: rename(row.nonText) });
 }

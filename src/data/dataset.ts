@@ -2,28 +2,28 @@ import { createHash } from "node:crypto";
 import { FacetError } from "../errors.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { chooseRowTemplate } from "./chooseRowTemplate.js";
-import { type Columns, renamedColumns } from "./columns.js";
+import { columnNames, renaming } from "./columns.js";
 import { dataFiles, dataRows } from "./dataFiles.js";
 import { fileDigest } from "./digest.js";
 import { exampleStore, type Spill } from "./exampleStore.js";
-import { examplePreparer, type Overlong, type Prepared, type PrepareOptions } from "./examples.js";
+import { type ExamplePreparer, examplePreparer, type Overlong, type Prepared } from "./examples.js";
 import { allFilteredOut, rowFilter } from "./filters.js";
 import type { Row } from "./rows.js";
 import type { RowTemplate, Targets } from "./rowTemplate.js";
 import { isForValidation, requireBothSides } from "./split.js";
 
 export interface DatasetOptions {
-  /** Data files, and folders of such (see `dataRows`), in order. */
-  readonly paths: readonly string[];
+  /** Data sets, in order: each is files, and folders of such (see `dataRows`). */
+  readonly sets: readonly (readonly string[])[];
   readonly tokenizer: Tokenizer;
   readonly sequenceLength: number;
   /** Names of filters; see `rowFilter`. */
   readonly filters?: readonly string[];
-  /** Use only the first rows that pass the filters. */
+  /** Use only the first rows of each data set that pass the filters. */
   readonly limit?: number;
-  /** Names for columns, such as `prompt=question`; see `renamedColumns`. */
+  /** Names for columns, such as `prompt=question`; see `columnNames`. */
   readonly columns?: readonly string[];
-  /** A built-in template's name or a custom one; see `chooseRowTemplate`. */
+  /** A built-in template's name or a custom one; see `chooseRowTemplate`. Without one each data set gets its own. */
   readonly template?: string;
   /** The Jinja source of how the model reads conversations. */
   readonly chatTemplate?: string | undefined;
@@ -34,7 +34,13 @@ export interface DatasetOptions {
   /** Where examples go that are too many for memory. */
   readonly spill: Spill;
   /** Told of every row of the files, also of those that the filters or the limit leave out. */
-  readonly onRow?: (row: Row, fate: { readonly passes: boolean; readonly used: boolean }) => void;
+  readonly onRow?: (row: Row, fate: RowFate) => void;
+}
+
+export interface RowFate {
+  readonly passes: boolean;
+  readonly used: boolean;
+  readonly forValidation: boolean;
 }
 
 export interface Dataset {
@@ -42,92 +48,101 @@ export interface Dataset {
   readonly path: string;
   /** Of one file all its bytes, of several their digests in order; in hexadecimal. */
   readonly sha256: string;
+  /** How the rows of the first data set become text; also how prompts do. */
   readonly template: RowTemplate;
   readonly train: Prepared;
   /** Undefined without a validation split. */
   readonly validation: Prepared | undefined;
+  /** Examples for training of each data set; they lie one set after the other. */
+  readonly counts: readonly number[];
 }
 
 /** So many rows are looked at to choose a template; they are in memory together. */
 const LOOK_AHEAD = 1000;
 
 /**
- * Reads data files as a stream: filters, limits, splits and encodes row by row. Memory holds what rows become, not their
+ * Reads data sets as streams: filters, limits, splits and encodes row by row. Memory holds what rows become, not their
  * text. Throws the FacetErrors of those steps.
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
-  const { tokenizer, sequenceLength, limit, targets, overlong, validationSplit = 0 } = options;
+  const { limit, validationSplit = 0, spill } = options;
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
     throw new FacetError(`The limit of rows must be a whole number from 1; it is ${limit}.`);
   }
-  const files = options.paths.flatMap(dataFiles);
-  const forValidation = isForValidation(validationSplit);
-  const counts = { train: 0, validation: 0 };
-  let sides: { template: RowTemplate; train: Side; validation: Side } | undefined;
-  const columns = renamedColumns(options.columns ?? []);
-  const prepare = (row: Row) => {
-    // By the file's own names: another choice of columns moves no row.
-    const name = forValidation(row) ? "validation" : "train";
-    counts[name] += 1;
-    sides![name].preparer.add(columns.rename(row));
-  };
-  let ahead: Row[] = [];
-  const look = () => {
-    columns.requireIn(ahead);
-    const template = chooseRowTemplate(options.template, ahead.map(columns.rename), options);
-    const side = () =>
-      emptySide(options.spill, {
-        ...{ template, tokenizer, sequenceLength },
-        ...(targets !== undefined && { targets }),
-        ...(overlong !== undefined && { overlong }),
-      });
-    sides = { template, train: side(), validation: side() };
-    ahead.forEach(prepare);
-    ahead = [];
-  };
-  for await (const row of usedRows(files, columns, options)) {
-    if (sides !== undefined) prepare(row);
-    else if (ahead.push(row) === LOOK_AHEAD) look();
+  const sides = { train: emptySide(spill, options), validation: emptySide(spill, options) };
+  const seen = { train: 0, validation: 0 };
+  const counts: number[] = [];
+  const templates: RowTemplate[] = [];
+  const files = options.sets.map((paths) => paths.flatMap(dataFiles));
+  for (const set of files) {
+    const before = sides.train.examples.length;
+    const template = await readSet(set, options, (row, side, template) => {
+      seen[side] += 1;
+      sides[side].preparer.add(row, template);
+    });
+    templates.push(template);
+    counts.push(sides.train.examples.length - before);
   }
-  if (sides === undefined) look();
-  requireBothSides(validationSplit, counts);
-  const { template, train, validation } = sides!;
+  requireBothSides(validationSplit, seen);
   return {
-    path: options.paths.join(", "),
-    sha256: await filesDigest(files),
-    template,
-    train: prepared(train),
-    validation: counts.validation > 0 ? prepared(validation) : undefined,
+    path: options.sets.flat().join(", "),
+    sha256: await filesDigest(files.flat()),
+    template: templates[0]!,
+    train: prepared(sides.train),
+    validation: seen.validation > 0 ? prepared(sides.validation) : undefined,
+    counts,
   };
 }
 
-async function* usedRows(
+/** Reads one data set, and gives `add` the rows that are used; the result is how they become text. */
+async function readSet(
   files: readonly string[],
-  columns: Columns,
-  { filters = [], limit = Number.POSITIVE_INFINITY, onRow }: DatasetOptions,
-): AsyncGenerator<Row> {
+  options: DatasetOptions,
+  add: (row: Row, side: "train" | "validation", template: RowTemplate) => void,
+): Promise<RowTemplate> {
+  const { filters = [], limit = Number.POSITIVE_INFINITY, onRow } = options;
   const passes = rowFilter(filters);
+  const isHeldOut = isForValidation(options.validationSplit ?? 0);
+  const rows = dataRows(files);
+  const first: Row[] = [];
+  while (first.length < LOOK_AHEAD) {
+    const next = await rows.next();
+    if (next.done) break;
+    first.push(next.value);
+  }
+  const rename = renaming(columnNames(options.columns ?? []), first);
+  const template = chooseRowTemplate(options.template, first.map(rename), options);
   let [count, used] = [0, 0];
-  for await (const row of dataRows(files)) {
+  const take = (raw: Row) => {
     count += 1;
-    if (used === limit && onRow === undefined) return;
-    const fate = { passes: passes(columns.rename(row)), used: false };
-    if (fate.passes && used < limit) {
-      fate.used = true;
-      used += 1;
+    const row = rename(raw);
+    const ok = passes(row);
+    const use = ok && used < limit;
+    // By the file's own names: another choice of columns moves no row.
+    const forValidation = use && isHeldOut(raw);
+    onRow?.(raw, { passes: ok, used: use, forValidation });
+    if (!use) return;
+    used += 1;
+    add(row, forValidation ? "validation" : "train", template);
+  };
+  const done = () => used === limit && onRow === undefined;
+  for (const row of first) if (!done()) take(row);
+  if (!done()) {
+    for await (const row of rows) {
+      take(row);
+      if (done()) break;
     }
-    onRow?.(row, fate);
-    if (fate.used) yield row;
   }
   if (used === 0) throw allFilteredOut(filters, count);
+  return template;
 }
 
 interface Side {
   readonly examples: ReturnType<typeof exampleStore>;
-  readonly preparer: ReturnType<typeof examplePreparer>;
+  readonly preparer: ExamplePreparer;
 }
 
-function emptySide(spill: Spill, options: PrepareOptions): Side {
+function emptySide(spill: Spill, options: DatasetOptions): Side {
   const examples = exampleStore(spill);
   return { examples, preparer: examplePreparer(examples, options) };
 }

@@ -4,7 +4,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { spellsMarker, withoutFrame } from "./encode.js";
 import type { Examples } from "./exampleStore.js";
 import { type LengthStatistics, lengthStatistics } from "./lengths.js";
-import type { Row } from "./rows.js";
+import { type Place, placeOf, type Row } from "./rows.js";
 import { type RowTemplate, type Targets, targetChoices, type Unrendered } from "./rowTemplate.js";
 
 /** One row as the model sees it. */
@@ -28,7 +28,6 @@ export type Overlong = (typeof overlongChoices)[number];
 export type DropReason = Unrendered | "too long" | "no target";
 
 export interface PrepareOptions {
-  readonly template: RowTemplate;
   readonly tokenizer: Tokenizer;
   /** Length L of the model's input; a row's ids are at most L + 1. */
   readonly sequenceLength: number;
@@ -41,8 +40,10 @@ export interface PrepareOptions {
 export interface PrepareReport {
   readonly rows: number;
   readonly kept: number;
-  /** Line numbers of the rows left out, by reason; only reasons that occurred. */
-  readonly dropped: Readonly<Partial<Record<DropReason, readonly number[]>>>;
+  /** Kept rows of each file, in the order of the examples. */
+  readonly files: readonly { readonly file: string; readonly kept: number }[];
+  /** Where the rows left out are, by reason; only reasons that occurred. */
+  readonly dropped: Readonly<Partial<Record<DropReason, readonly Place[]>>>;
   readonly truncated: number;
   /** Of the kept rows, before truncation. */
   readonly lengths: LengthStatistics;
@@ -50,8 +51,8 @@ export interface PrepareReport {
   readonly inputTokens: number;
   /** Tokens that count in the loss, in one pass over the kept rows. */
   readonly targetTokens: number;
-  /** Lines whose text spells a turn marker such as <start_of_turn>; it was encoded as plain text. */
-  readonly spelledMarkers: readonly number[];
+  /** Rows whose text spells a turn marker such as <start_of_turn>; it was encoded as plain text. */
+  readonly spelledMarkers: readonly Place[];
   /** Text fields that the template does not use, with the number of kept rows in which they are not empty. */
   readonly unusedFields: Readonly<Record<string, number>>;
 }
@@ -91,17 +92,17 @@ export function frameExample(
  */
 export function prepareExamples(
   rows: Iterable<Row>,
-  options: PrepareOptions,
+  { template, ...options }: PrepareOptions & { readonly template: RowTemplate },
 ): { examples: Example[]; report: PrepareReport } {
   const kept: Example[] = [];
   const preparer = examplePreparer(kept, options);
-  for (const row of rows) preparer.add(row);
+  for (const row of rows) preparer.add(row, template);
   return { examples: kept, report: preparer.report() };
 }
 
 export interface ExamplePreparer {
   /** Makes an example of a row, or counts why not. */
-  add(row: Row): void;
+  add(row: Row, template: RowTemplate): void;
   /** Throws a FacetError when no row is left. */
   report(): PrepareReport;
 }
@@ -111,26 +112,29 @@ export function examplePreparer(
   examples: { push(example: Example): unknown },
   options: PrepareOptions,
 ): ExamplePreparer {
-  const { template, tokenizer, sequenceLength } = options;
+  const { tokenizer, sequenceLength } = options;
   const targets = options.targets ?? "all";
   const overlong = options.overlong ?? "truncate";
   checkOptions(sequenceLength, targets, overlong);
 
   const lengths: number[] = [];
   let [count, truncated, inputTokens, targetTokens] = [0, 0, 0, 0];
-  const dropped: Partial<Record<DropReason, number[]>> = {};
-  const spelledMarkers: number[] = [];
+  const files: { file: string; kept: number }[] = [];
+  const dropped: Partial<Record<DropReason, Place[]>> = {};
+  const spelledMarkers: Place[] = [];
   const unusedFields: Record<string, number> = {};
   return {
-    add(row) {
+    add(row, template) {
       count += 1;
-      const outcome = prepareRow(row);
+      const outcome = prepareRow(row, template);
       if (typeof outcome === "string") {
-        const lines = dropped[outcome] ?? [];
-        lines.push(row.line);
-        dropped[outcome] = lines;
+        const places = dropped[outcome] ?? [];
+        places.push(placeOf(row));
+        dropped[outcome] = places;
         return;
       }
+      if (files.at(-1)?.file !== row.file) files.push({ file: row.file, kept: 0 });
+      files.at(-1)!.kept += 1;
       examples.push(outcome);
       lengths.push(outcome.ids.length + outcome.truncated);
       if (outcome.truncated > 0) truncated += 1;
@@ -147,6 +151,7 @@ export function examplePreparer(
       return {
         rows: count,
         kept: lengths.length,
+        files,
         dropped,
         truncated,
         lengths: lengthStatistics(lengths),
@@ -158,7 +163,7 @@ export function examplePreparer(
     },
   };
 
-  function prepareRow(row: Row): Example | DropReason {
+  function prepareRow(row: Row, template: RowTemplate): Example | DropReason {
     const segments = template.segments(row, targets);
     if (typeof segments === "string") return segments;
     const encoded = withoutFrame(encodeSegments(segments, tokenizer), tokenizer);
@@ -176,7 +181,7 @@ export function examplePreparer(
     const example = frameExample(encoded, tokenizer, sequenceLength, row.line, cutLeft);
     // The end token alone teaches nothing about the response.
     if (targetCount(example) < 2) return "no target";
-    if (spellsMarker(segments)) spelledMarkers.push(row.line);
+    if (spellsMarker(segments)) spelledMarkers.push(placeOf(row));
     return example;
   }
 }
@@ -184,6 +189,16 @@ export function examplePreparer(
 /** Ids per example before truncation, start and end token included. */
 export const fullLengths = (examples: Examples): number[] =>
   Array.from(examples, (example) => example.ids.length + example.truncated);
+
+/** The file of the example at an index. */
+export function fileOf({ files }: PrepareReport, index: number): string {
+  let end = 0;
+  for (const { file, kept } of files) {
+    end += kept;
+    if (index < end) return file;
+  }
+  throw new RangeError(`there is no example ${index}`);
+}
 
 /** With less than this share of targets almost all of a step is computed for nothing, mostly by mistake. */
 export const FEWEST_TARGETS = 0.01;
@@ -216,10 +231,11 @@ function checkOptions(sequenceLength: number, targets: string, overlong: string)
   }
 }
 
-function nothingLeft(rows: number, dropped: Partial<Record<DropReason, number[]>>): FacetError {
+function nothingLeft(rows: number, dropped: PrepareReport["dropped"]): FacetError {
   if (rows === 0) return new FacetError("There are no rows to train on.");
   const reasons = Object.entries(dropped).map(
-    ([reason, lines]) => `${lines.length} ${reason} (first at line ${lines[0]})`,
+    ([reason, places]) =>
+      `${places.length} ${reason} (first at line ${places[0]!.line} of ${places[0]!.file})`,
   );
   return new FacetError(
     `No row is left to train on: all ${rows} were dropped: ${reasons.join(", ")}. ` +

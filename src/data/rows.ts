@@ -1,11 +1,16 @@
 import { FacetError } from "../errors.js";
 
-/** One record of a data file. */
-export interface Row {
-  /** Where the row comes from, for messages. */
+/** Where a row comes from, for messages. */
+export interface Place {
   readonly file: string;
   /** Number of its first line in the file, from 1; of a file without lines (JSON, Parquet), of the row. */
   readonly line: number;
+}
+
+export const placeOf = ({ file, line }: Place): Place => ({ file, line });
+
+/** One record of a data file. */
+export interface Row extends Place {
   /** The fields that hold text. A field whose value is null counts as missing. */
   readonly fields: Readonly<Record<string, string>>;
   /** The fields that hold something else, such as a conversation's list: an error only if a template needs text. */

@@ -6,12 +6,11 @@ import type { DownloadHooks } from "../hub/download.js";
 import type { Adapter } from "../lora/adapter.js";
 import { dropoutSeeds } from "../runtime/dropoutSeeds.js";
 import { planMemory, refuseTooLarge } from "../runtime/memory.js";
-import { openSession, requireTokenizer } from "../runtime/session.js";
+import { openSession } from "../runtime/session.js";
 import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
 import { type LoopState, startState, train } from "../training/loop.js";
 import type { Optimizer } from "../training/optimizers/optimizer.js";
 import { schedule } from "../training/schedules.js";
-import { exampleSource } from "../training/sources.js";
 import { validated } from "../validation.js";
 import { assess } from "./assess.js";
 import { type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
@@ -82,15 +81,17 @@ async function execute(
   engine: Engine,
   { onEvent = () => {}, signal }: FinetuneHooks,
 ): Promise<FinetuneResult> {
-  const { config, model, dataset, adapter, totalSteps } = prepared;
+  const { config, model, dataset, adapter, source, totalSteps } = prepared;
   const { parameters } = adapter;
   const paths = runPaths(folder);
-  const padId = requireTokenizer(model).padId;
   const trainable = parameters.values.length;
   const microBatchSize = config.microBatchSize ?? config.batchSize;
   const memory = planMemory(model.config, model.frozen, {
     batchSize: Math.min(microBatchSize, config.batchSize),
-    sequenceLength: Math.min(dataset.train.report.lengths.max, config.sequenceLength + 1),
+    sequenceLength: Math.min(
+      config.packing ? Number.POSITIVE_INFINITY : dataset.train.report.lengths.max,
+      config.sequenceLength + 1,
+    ),
     trainable,
     recompute: config.recompute,
   });
@@ -113,11 +114,14 @@ async function execute(
     const trained = { tokens: 0, seconds: 0, loss: Number.NaN, accuracy: Number.NaN };
     let lastGood = start;
     const training = train({
-      program: await tuned.training(config.sequenceLength, { recompute: config.recompute }),
+      program: await tuned.training(config.sequenceLength, {
+        recompute: config.recompute,
+        packed: config.packing,
+      }),
       parameters,
       optimizer,
       schedule: learningRate,
-      source: exampleSource(dataset.train.examples, { ...config, padId }),
+      source,
       totalSteps,
       reduction: { kind: "mean" },
       clipNorm: config.clipNorm,

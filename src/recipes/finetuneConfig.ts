@@ -26,10 +26,15 @@ export const finetuneSchema = z.strictObject({
       "type to keep the model's weights in: that of their files (auto), f32, bf16, or blocks of 8 or 4 bits",
     ),
   data: z
-    .string()
+    .union([z.string(), z.array(z.string()).min(1)])
     .describe(
       "data to learn from: file (JSON Lines, JSON, CSV, TSV, Parquet, text; .gz), folder of such, or what to download: org/name, hf://… or https://…",
     ),
+  mix: z
+    .array(z.number().positive())
+    .min(1)
+    .optional()
+    .describe("weights of several data sets in an epoch, such as 3,1 (default: every row once)"),
   run: z.string().describe("folder for the results; must not exist yet"),
   filter: z.array(z.string()).default([]).describe("keep only rows that pass: no-context"),
   columns: z
@@ -61,6 +66,10 @@ export const finetuneSchema = z.strictObject({
   ...scheduleFields(0),
   ...optimizerFields,
   clipNorm: z.number().positive().optional().describe("scale gradients down to this global norm"),
+  packing: z
+    .boolean()
+    .default(false)
+    .describe("put several examples into one row, none of which sees another"),
   groupByLength: z
     .boolean()
     .default(true)

@@ -10,6 +10,10 @@ export type DataConfig = Pick<
   "data" | "filter" | "columns" | "template" | "limit" | "targets" | "overlong"
 >;
 
+/** The data sets that a configuration names: one, or a list. */
+export const dataNames = ({ data }: Pick<FinetuneConfig, "data">): readonly string[] =>
+  typeof data === "string" ? [data] : data;
+
 /**
  * Reads the data that a configuration names, downloaded where need be. `reader` is what reads it: the tokenizer, the
  * sequence length and the model's chat template. Throws the FacetErrors of `loadDataset`.
@@ -20,11 +24,12 @@ export async function openDataset(
     Partial<Pick<DatasetOptions, "validationSplit" | "onRow">>,
   download: DownloadHooks = {},
 ): Promise<Dataset> {
+  const sets = [];
+  for (const name of dataNames(config)) sets.push(await locateData(name, download));
   const { filter: filters, columns, template, limit, targets, overlong } = config;
   return loadDataset({
     ...reader,
-    ...{ paths: await locateData(config.data, download), spill: spillPlace() },
-    ...{ filters, columns, targets, overlong },
+    ...{ sets, spill: spillPlace(), filters, columns, targets, overlong },
     ...(limit !== undefined && { limit }),
     ...(template !== undefined && { template }),
   });

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { isTemplateFile } from "../data/chooseRowTemplate.js";
 import type { Dataset } from "../data/dataset.js";
 import { requireTargets } from "../data/examples.js";
+import { type Mix, mixShares } from "../data/mix.js";
 import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
 import { dataFromAnywhere } from "../hub/locateData.js";
@@ -11,6 +12,8 @@ import { type Adapter, createAdapter } from "../lora/adapter.js";
 import { loraConfigOf } from "../lora/settings.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { requireTokenizer } from "../runtime/session.js";
+import type { BatchSource } from "../training/loop.js";
+import { exampleSource } from "../training/sources.js";
 import type { FinetuneConfig } from "./finetuneConfig.js";
 import { openDataset } from "./openDataset.js";
 import { fileDigests, versions } from "./runFolder.js";
@@ -21,6 +24,8 @@ export interface Prepared {
   readonly model: OpenModel;
   readonly dataset: Dataset;
   readonly adapter: Adapter;
+  /** The batches of training. */
+  readonly source: BatchSource;
   readonly totalSteps: number;
 }
 
@@ -46,12 +51,28 @@ export async function prepare(
     download,
   );
   requireTargets(dataset.train.report);
-  const perEpoch = Math.ceil(dataset.train.examples.length / config.batchSize);
-  const totalSteps = Math.min(
-    perEpoch * config.epochs,
-    config.maxSteps ?? Number.POSITIVE_INFINITY,
-  );
-  return { config, model, dataset, adapter, totalSteps };
+  const source = exampleSource(dataset.train.examples, {
+    ...{ ...config, padId: tokenizer.padId, mix: mixOf(config, dataset) },
+    packTo: config.packing ? sequenceLength : undefined,
+  });
+  const most = config.maxSteps ?? Number.POSITIVE_INFINITY;
+  let totalSteps = 0;
+  for (let epoch = 0; epoch < config.epochs && totalSteps < most; epoch++) {
+    totalSteps += source.stepsIn(epoch);
+  }
+  return { config, model, dataset, adapter, source, totalSteps: Math.min(totalSteps, most) };
+}
+
+function mixOf({ mix: weights }: FinetuneConfig, { counts }: Dataset): Mix | undefined {
+  if (weights === undefined) return undefined;
+  if (weights.length !== counts.length) {
+    throw new FacetError(
+      `--mix has ${weights.length} weights for ${counts.length} data sets. Give one for each --data.`,
+    );
+  }
+  const mix = { counts, weights };
+  mixShares(mix);
+  return mix;
 }
 
 /** What run.json holds: enough to repeat the run, and to notice when it could not be the same. */
@@ -76,7 +97,10 @@ export async function describeRun({ config, model, dataset, adapter }: Prepared)
 /** A run can be resumed from another folder than it was started in. */
 export const withAbsolutePaths = (config: FinetuneConfig): FinetuneConfig => ({
   ...config,
-  data: dataFromAnywhere(config.data),
+  data:
+    typeof config.data === "string"
+      ? dataFromAnywhere(config.data)
+      : config.data.map(dataFromAnywhere),
   ...(config.template !== undefined && {
     template: isTemplateFile(config.template) ? resolve(config.template) : config.template,
   }),

@@ -123,7 +123,7 @@ describe("commands that take a model or data download them", () => {
     );
     expect({ code: tuned.code, stderr: tuned.stderr }).toEqual({ code: 0, stderr: tuned.stderr });
     const saved = JSON.parse(readFileSync(join(folder, "fromHub/run.json"), "utf8"));
-    expect(saved.config).toMatchObject({ model: "some/tiny", data: "some/rows" });
+    expect(saved.config).toMatchObject({ model: "some/tiny", data: ["some/rows"] });
     const peft = JSON.parse(
       readFileSync(join(folder, "fromHub/adapter/adapter_config.json"), "utf8"),
     );

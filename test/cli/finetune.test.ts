@@ -2,7 +2,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "no
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { latestCheckpoint } from "../../src/training/checkpoints.js";
-import { runFacet, startFacet, workFolder } from "./facet.js";
+import { runFacet, startFacet, workFolder, writeRows } from "./facet.js";
 
 const folder = workFolder();
 const path = (...names: string[]) => join(folder, ...names);
@@ -80,6 +80,25 @@ describe("facet finetune", () => {
     expect(held_out.after.loss).toBeLessThan(held_out.before.loss);
   });
 
+  it("mixes data sets and packs their rows", async () => {
+    writeRows(path("more.jsonl"), [{ text: "One two three." }, { text: "Four five six." }]);
+    const options = [
+      ...[...data, "--data", "more.jsonl", "--mix", "3,1", "--packing", "--batch-size", "2"],
+      ...["--epochs", "3", "--learning-rate", "0.01"],
+    ];
+    const whole = await finetune(...options, "--run", "mixed", "--json");
+    expect(whole).toMatchObject({ code: 0 });
+    expect(whole.stderr).toContain("42 rows of 42 kept");
+    const { steps } = JSON.parse(whole.stdout);
+    // Rows of 64 tokens hold several examples: fewer steps than three times 42 rows by two.
+    expect(steps).toBeLessThan(63);
+    const said = JSON.parse(readFileSync(path("mixed", "run.json"), "utf8"));
+    expect(said.config).toMatchObject({
+      data: [path("rows.jsonl"), path("more.jsonl")],
+      mix: [3, 1],
+    });
+  });
+
   it("drops overlong rows when told so, and counts them with their lines", async () => {
     const { code, stderr } = await finetune(
       ...["--model", "tiny", "--data", "rows.jsonl", "--run", "short", "--max-steps", "2"],
@@ -94,6 +113,7 @@ describe("facet finetune", () => {
     [["--rank", "0"], 'error: Invalid --rank "0"'],
     [["--sequence-length", "300"], "--sequence-length 300 is more than tiny was made for (256"],
     [["--validation-split", "1"], 'error: Invalid --validation-split "1"'],
+    [["--mix", "3,1"], "error: --mix has 2 weights for 1 data sets"],
     [["--data", "nowhere.jsonl"], "nowhere.jsonl"],
     [["--model", "facet_nano"], 'Unknown model "facet_nano". Did you mean "facet_nano_en"?'],
     [["--modules", "q_prj"], 'error: Unknown --modules "q_prj". Did you mean "q_proj"?'],

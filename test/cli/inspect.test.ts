@@ -37,7 +37,11 @@ describe.concurrent("facet inspect", () => {
       rows: 5,
       filtered_out: 1,
       kept: 1,
-      dropped: { "missing field": [3], "empty response": [4], "no target": [5] },
+      dropped: {
+        "missing field": [{ file: "mixed.jsonl", line: 3 }],
+        "empty response": [{ file: "mixed.jsonl", line: 4 }],
+        "no target": [{ file: "mixed.jsonl", line: 5 }],
+      },
       truncated: 0,
       row: { line: 1, truncated: 0 },
     });
@@ -68,7 +72,11 @@ describe.concurrent("facet inspect", () => {
       (await runFacet(["inspect", "--data", "chat.jsonl", ...model], folder)).stdout,
     );
     expect(chat).toMatchObject({
-      ...{ template: "gemma-chat", kept: 1, dropped: { "refused by the template": [2] } },
+      ...{
+        template: "gemma-chat",
+        kept: 1,
+        dropped: { "refused by the template": [{ file: "chat.jsonl", line: 2 }] },
+      },
     });
     const learned = chat.row.tokens.filter((token: { target: boolean }) => token.target);
     expect(learned.map((token: { piece: string }) => token.piece).join("")).toBe(

@@ -99,6 +99,22 @@ describe("facet finetune, killed at random steps again and again", () => {
     );
   });
 
+  it("does so for data sets that are mixed by weight, several rows packed into one", async () => {
+    const mixed = [
+      ...["finetune", "--model", "tiny", "--data", "uneven.jsonl", "--data", "rows.jsonl"],
+      ...["--mix", "1,2", "--packing", "--sequence-length", "128", "--targets", "completion"],
+      ...["--batch-size", "3", "--micro-batch-size", "2", "--epochs", "12", "--dropout", "0.1"],
+      ...["--learning-rate", "0.01", "--save-every", "4", "--seed", "7", ...threads],
+    ];
+    expect((await runFacet([...mixed, "--run", "mixed"], folder)).code).toBe(0);
+    const steps = lastStep("mixed");
+    expect(steps).toBeGreaterThan(60);
+    await killRepeatedly(mixed, "mixed-parts", 3, steps);
+    const file = "adapter_model.safetensors";
+    expect(read("mixed-parts", "adapter", file).equals(read("mixed", "adapter", file))).toBe(true);
+    expect(metrics("mixed-parts")).toBe(metrics("mixed"));
+  });
+
   it("needs no step to be done again when it was killed after the last one", async () => {
     const before = metrics("parts");
     for (const file of ["samples.jsonl", "report.html"]) rmSync(path("parts", file));

@@ -18,6 +18,11 @@ const schema = z.strictObject({
     .default(["q_proj"])
     .describe("layers"),
   prompts: z.array(z.string()).default([]).describe("texts"),
+  places: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .optional()
+    .describe("one or more"),
+  weights: z.array(z.number().positive()).optional().describe("numbers"),
 });
 
 function command(...args: string[]): Command {
@@ -55,7 +60,14 @@ describe("options from a schema", () => {
     expect(given("--prompts", "Well, why?", "--prompts", "b").prompts).toEqual(["Well, why?", "b"]);
   });
 
+  it("take one text or several, and lists of numbers", () => {
+    expect(given("--places", "a,b", "--places", "c").places).toEqual(["a,b", "c"]);
+    expect(given("--weights", "3,0.5").weights).toEqual([3, 0.5]);
+  });
+
   it.each([
+    [["--weights", "3,"], 'Invalid --weights "3,": a number is needed'],
+    [["--weights", "3,-1"], 'Invalid --weights "3,-1"'],
     [["--max-steps", "0"], 'Invalid --max-steps "0"'],
     [["--max-steps", "1.5"], 'Invalid --max-steps "1.5"'],
     [["--max-steps", ""], 'Invalid --max-steps "": a number'],

@@ -18,7 +18,7 @@ if (!present) console.log(`Not tested: the Dolly facts need ${path} and ${model}
 describe.skipIf(!present)("the Keras tutorial's rows of databricks-dolly-15k", () => {
   const load = async (sequenceLength: number) =>
     loadDataset({
-      paths: [path],
+      sets: [[path]],
       spill: { folder: "unused", bytes: 2 ** 28 },
       tokenizer: loadSentencePiece(model),
       sequenceLength,

@@ -13,6 +13,7 @@ const tokenizer = byteTokenizer();
 const BOS = tokenizer.bosId;
 const EOS = tokenizer.eosId;
 const template = parseTemplate("{q}>{a}");
+const at = (line: number) => ({ file: "rows.jsonl", line });
 const rows = [
   rowOf({ q: "why", a: "so" }, 1),
   rowOf({ q: "why" }, 2),
@@ -61,7 +62,8 @@ describe("prepareExamples", () => {
     expect(report).toEqual({
       rows: 4,
       kept: 2,
-      dropped: { "missing field": [2], "empty response": [4] },
+      files: [{ file: "rows.jsonl", kept: 2 }],
+      dropped: { "missing field": [at(2)], "empty response": [at(4)] },
       truncated: 1,
       lengths: { count: 2, total: 29, min: 8, mean: 14.5, median: 14.5, max: 21 },
       inputTokens: 7 + 12,
@@ -75,13 +77,13 @@ describe("prepareExamples", () => {
     const options = { template, tokenizer, sequenceLength: 12, overlong: "drop" } as const;
     const { examples, report } = prepareExamples(rows, options);
     expect(examples.map((example) => example.line)).toEqual([1]);
-    expect(report.dropped["too long"]).toEqual([5]);
+    expect(report.dropped["too long"]).toEqual([at(5)]);
     expect(report.truncated).toBe(0);
   });
 
   it("with completion targets, drops a row whose completion was cut off whole", () => {
     const options = { template, tokenizer, sequenceLength: 17, targets: "completion" } as const;
-    expect(prepareExamples(rows, options).report.dropped["no target"]).toEqual([5]);
+    expect(prepareExamples(rows, options).report.dropped["no target"]).toEqual([at(5)]);
     const longer = prepareExamples(rows, { ...options, sequenceLength: 18 });
     expect(longer.report.dropped["no target"]).toBeUndefined();
     expect(longer.examples.map(targetCount)).toEqual([3, 2]);
@@ -101,7 +103,7 @@ describe("prepareExamples", () => {
       expect(report.truncated).toBe(1);
     }
     const short = prepareExamples(rows, { ...options, sequenceLength: 3, targets: "completion" });
-    expect(short.report.dropped["too long"]).toEqual([5]);
+    expect(short.report.dropped["too long"]).toEqual([at(5)]);
   });
 
   it("reports fields that hold something but are not used, and turn markers in the data", () => {
@@ -111,14 +113,14 @@ describe("prepareExamples", () => {
     ];
     const { report } = prepareExamples(extra, { template, tokenizer, sequenceLength: 64 });
     expect(report.unusedFields).toEqual({ context: 1 });
-    expect(report.spelledMarkers).toEqual([2]);
+    expect(report.spelledMarkers).toEqual([at(2)]);
   });
 
   it("says how many rows were dropped, and why, when none is left", () => {
     expect(() =>
       prepareExamples(rows.slice(1, 3), { template, tokenizer, sequenceLength: 12 }),
     ).toThrow(
-      /all 2 were dropped: 1 missing field \(first at line 2\), 1 empty response \(first at line 4\)/,
+      /all 2 were dropped: 1 missing field \(first at line 2 of rows.jsonl\), 1 empty response \(first at line 4 of rows.jsonl\)/,
     );
     expect(() => prepareExamples([], { template, tokenizer, sequenceLength: 12 })).toThrow(
       /no rows/,

@@ -32,7 +32,7 @@ describe("inspectPrepared", () => {
   it("gives the shares of targets and of padding, and the lengths before truncation", () => {
     // Row 2 is cut to 9 text ids: its completion is gone, so it was dropped.
     const { report, histogram, targetShare, paddingShare } = inspectPrepared(prepared, 10);
-    expect(report.dropped).toEqual({ "no target": [2] });
+    expect(report.dropped).toEqual({ "no target": [{ file: "rows.jsonl", line: 2 }] });
     expect(histogram).toEqual([{ from: 1, to: 16, count: 1 }]);
     expect(targetShare).toBe(2 / 4);
     expect(paddingShare).toBeCloseTo(1 - 4 / 10, 12);

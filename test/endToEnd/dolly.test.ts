@@ -52,7 +52,7 @@ describe.skipIf(!dolly.isThere || !hasModel)("facet finetune on rows of Dolly", 
     const run = JSON.parse(text("run.json"));
     expect(run).toMatchObject({
       command: "finetune",
-      config: { model: "facet_nano_en", data: dolly.path, limit: 60, rank: 4, seed: 0 },
+      config: { model: "facet_nano_en", data: [dolly.path], limit: 60, rank: 4, seed: 0 },
       versions: { node: process.version },
       trainable_parameters: result.trainable_parameters,
       digests: { data: "2df9083338b4abd6bceb5635764dab5d833b393b55759dffb0959b6fcbf794ec" },
@@ -92,7 +92,7 @@ describe.skipIf(!dolly.isThere || !hasModel)("facet finetune on rows of Dolly", 
   it("gives, with its adapter, the same held-out loss in facet evaluate", async () => {
     const tokenizer = loadSentencePiece(join(model, "tokenizer.model"));
     const { train, validation } = await loadDataset({
-      ...{ ...split, tokenizer, paths: [dolly.path] },
+      ...{ ...split, tokenizer, sets: [[dolly.path]] },
       spill: { folder, bytes: 2 ** 28 },
     });
     expect(train.examples.length).toBeGreaterThan(40);
