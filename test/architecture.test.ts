@@ -25,6 +25,7 @@ const mayImport: Record<string, readonly string[]> = {
     "graph",
     "engines",
     "models",
+    "nn",
     "lora",
     "adapters",
     "generation",

@@ -11,8 +11,6 @@ export interface Batch {
   readonly weights: Float32Array;
   /** Where several examples share a row: the place of each input in its own example. */
   readonly positions?: Int32Array;
-  /** Where several examples share a row: which of them each input belongs to. */
-  readonly segments?: Int32Array;
   /** Rows B. */
   readonly size: number;
   /** Columns T: the longest row of this batch, never padded beyond. */

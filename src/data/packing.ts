@@ -35,7 +35,7 @@ export function packed(
 
 /**
  * The batch whose rows hold several examples each, one after the other: the inputs of `makeBatch` for each, with positions
- * that restart and the number of the example in its row, so that none sees another. Padding is an example of its own.
+ * that restart, so that none sees another. Padding is an example of its own.
  */
 export function packedBatch(
   examples: Examples,
@@ -50,27 +50,24 @@ export function packedBatch(
   const targets = new Int32Array(count).fill(padId);
   const weights = new Float32Array(count);
   const positions = new Int32Array(count);
-  const segments = new Int32Array(count);
   let targetTokens = 0;
   rows.forEach((row, b) => {
     let at = b * length;
-    row.forEach((example, segment) => {
+    for (const example of row) {
       const inputs = example.ids.length - 1;
       ids.set(example.ids.subarray(0, inputs), at);
       targets.set(example.ids.subarray(1), at);
       weights.set(example.isTarget.subarray(1), at);
       for (const flag of example.isTarget.subarray(1)) targetTokens += flag;
       for (let i = 0; i < inputs; i++) positions[at + i] = i;
-      segments.fill(segment, at, at + inputs);
       at += inputs;
-    });
+    }
     const end = (b + 1) * length;
-    segments.fill(row.length, at, end);
     for (let i = at; i < end; i++) positions[i] = i - at;
   });
   const size = rows.length;
   return {
-    ...{ ids, targets, weights, positions, segments },
+    ...{ ids, targets, weights, positions },
     ...{ size, length, targetTokens, rows: packs.flat() },
   };
 }

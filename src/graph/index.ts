@@ -1,3 +1,4 @@
+export * from "./attention.js";
 export * from "./autodiff.js";
 export * from "./cost.js";
 export * from "./crossEntropy.js";

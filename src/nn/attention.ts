@@ -1,5 +1,6 @@
 import {
   add,
+  causalAttention,
   type Dim,
   lessOrEqual,
   matmul,
@@ -38,11 +39,23 @@ export interface AttentionShape {
   readonly softCap?: number | undefined;
 }
 
-/** Which keys a layer may look at, and how it tells positions apart. */
+/** How far a layer looks back, and how it tells positions apart. */
 export interface AttentionView {
-  /** Added to the scores: `[batch, 1, 1, length, keys]`, 0 where a query may look. */
-  readonly bias: Tensor;
+  /** How many keys a query sees at most, its own included. Absent: all before it. */
+  readonly window?: number | undefined;
   readonly rope: RopeTable;
+}
+
+/** Keys and values of earlier calls. */
+export interface AttentionCache {
+  /** Puts a layer's new keys and values (`[batch, kvHeads, length, headDim]`) behind the cached ones. */
+  readonly extend: (
+    layer: number,
+    keys: Tensor,
+    values: Tensor,
+  ) => { keys: Tensor; values: Tensor };
+  /** int32 `[batch, keys]`, of the cached and the new; a padded key has one that no query reaches. */
+  readonly positions: Tensor;
 }
 
 /** What attention is given besides its input and weights. */
@@ -50,46 +63,28 @@ export interface AttentionContext extends AttentionView {
   readonly batch: Dim;
   /** New tokens in each row. */
   readonly length: Dim;
-  /** int32 `[batch, length]`. */
+  /** int32 `[batch, length]`, counted from the start of each text; texts in one row are apart. */
   readonly positions: Tensor;
-  /** Puts a layer's new keys and values (`[batch, kvHeads, length, headDim]`) behind cached ones. */
-  readonly extend?: (
-    layer: number,
-    keys: Tensor,
-    values: Tensor,
-  ) => { keys: Tensor; values: Tensor };
+  /** Absent: the tokens see each other only. */
+  readonly cache?: AttentionCache | undefined;
 }
 
-/** Where several sequences share a row: which of them each query and each key belongs to, int32 `[B, T]` and `[B, S]`. */
-export interface Segments {
-  readonly queries: Tensor;
-  readonly keys: Tensor;
-}
+/** Queries of a block, measured: fewer leave out more of the masked pairs, more make larger products. */
+export const blockQueries = 128;
 
 /** Large enough to vanish after the softmax, small enough that a score added to it stays finite. */
 const hidden = -1e30;
 
 /**
- * The bias of causal attention: a query sees the keys at its own position and before; with a window,
- * the key at position j only while i − j < window.
+ * The bias of attention over cached keys: a query sees the keys at its own position and before; with
+ * a window, the key at position j only while i − j < window.
  * queryPositions int32 `[B, T]`, keyPositions int32 `[B, S]`; a padded key has a position that no
- * query reaches. With segments a query sees no key of another segment than its own. Result `[B, 1, 1, T, S]`.
+ * query reaches. Result `[B, 1, 1, T, S]`.
  */
-export function causalBias(
-  queryPositions: Tensor,
-  keyPositions: Tensor,
-  window?: number,
-  segments?: Segments,
-): Tensor {
-  const ofQuery = (y: Tensor) => reshape(y, [y.shape[0]!, 1, 1, y.shape[1]!, 1]);
-  const ofKey = (y: Tensor) => reshape(y, [y.shape[0]!, 1, 1, 1, y.shape[1]!]);
-  if (segments !== undefined) {
-    const [query, key] = [ofQuery(segments.queries), ofKey(segments.keys)];
-    const inside = causalBias(queryPositions, keyPositions, window);
-    const same = select(lessOrEqual(query, key), inside, hidden);
-    return select(lessOrEqual(key, query), same, hidden);
-  }
-  const [query, key] = [ofQuery(queryPositions), ofKey(keyPositions)];
+export function causalBias(queryPositions: Tensor, keyPositions: Tensor, window?: number): Tensor {
+  const [batch, length] = queryPositions.shape as [Dim, Dim];
+  const query = reshape(queryPositions, [batch, 1, 1, length, 1]);
+  const key = reshape(keyPositions, [batch, 1, 1, 1, keyPositions.shape[1]!]);
   if (window === undefined) return select(lessOrEqual(key, query), 0, hidden);
   // In float32, where every position of a sequence is exact.
   const lastSeen = add(toFloat32(key), window - 1);
@@ -97,12 +92,7 @@ export function causalBias(
   return select(lessOrEqual(key, query), near, hidden);
 }
 
-/**
- * Causal self-attention with rotary positions. x `[B·T, D]`, result `[B·T, D]`.
- *
- * Keys and values are never repeated for grouped queries: the query heads of a group are folded
- * into rows, `[B, kvHeads, group·T, headDim]`.
- */
+/** Causal self-attention with rotary positions. x `[B·T, D]`, result `[B·T, D]`. */
 export function attention(
   x: Tensor,
   w: AttentionWeights,
@@ -110,31 +100,49 @@ export function attention(
   context: AttentionContext,
   layer: number,
 ): Tensor {
-  const { batch, length, positions, bias } = context;
+  const { batch, length, positions, cache, window } = context;
   const { numHeads, numKeyValueHeads, headDim } = shape;
-  const group = numHeads / numKeyValueHeads;
 
   const heads = (y: Tensor, count: number) =>
     transpose(reshape(y, [batch, length, count, headDim]), [0, 2, 1, 3]);
   const queryHeads = norm(heads(linear(x, w.query), numHeads), w.queryNorm);
   const keyHeads = norm(heads(linear(x, w.key), numKeyValueHeads), w.keyNorm);
   const query = rope(queryHeads, positions, context.rope);
-  const newKeys = rope(keyHeads, positions, context.rope);
-  const newValues = heads(linear(x, w.value), numKeyValueHeads);
-  const { keys, values } = context.extend?.(layer, newKeys, newValues) ?? {
-    keys: newKeys,
-    values: newValues,
-  };
+  const keys = rope(keyHeads, positions, context.rope);
+  const values = heads(linear(x, w.value), numKeyValueHeads);
 
-  const rows = multiplyDims(length, group);
-  const folded = reshape(query, [batch, numKeyValueHeads, rows, headDim]);
-  const products = matmul(folded, keys, { transposeB: true, scale: shape.scale });
-  const scores = softCap(products, shape.softCap);
-  const keyCount = keys.shape[2]!;
-  const perHead = reshape(scores, [batch, numKeyValueHeads, group, length, keyCount]);
-  const probabilities = softmax(add(perHead, bias));
-  const mixed = matmul(reshape(probabilities, [batch, numKeyValueHeads, rows, keyCount]), values);
-  const merged = transpose(reshape(mixed, [batch, numHeads, length, headDim]), [0, 2, 1, 3]);
+  const options = { scale: shape.scale, softCap: shape.softCap, window };
+  const mixed =
+    cache === undefined
+      ? causalAttention(query, keys, values, positions, { ...options, blockQueries })
+      : cachedAttention(query, cache.extend(layer, keys, values), {
+          ...options,
+          bias: causalBias(positions, cache.positions, window),
+        });
+  const merged = transpose(mixed, [0, 2, 1, 3]);
   const tokens = multiplyDims(batch, length);
   return linear(reshape(merged, [tokens, numHeads * headDim]), w.output);
+}
+
+/**
+ * Attention of T queries `[B, H, T, d]` over S keys and values `[B, K, S, d]` of which some were
+ * computed before; result `[B, H, T, d]`. The query heads of a group are folded into rows, so keys
+ * and values are never repeated.
+ */
+function cachedAttention(
+  query: Tensor,
+  { keys, values }: { keys: Tensor; values: Tensor },
+  options: { scale: number; softCap: number | undefined; bias: Tensor },
+): Tensor {
+  const [batch, numHeads, length, headDim] = query.shape as [Dim, number, Dim, number];
+  const [keyHeads, keyCount] = [keys.shape[1] as number, keys.shape[2]!];
+  const group = numHeads / keyHeads;
+  const rows = multiplyDims(length, group);
+  const folded = reshape(query, [batch, keyHeads, rows, headDim]);
+  const products = matmul(folded, keys, { transposeB: true, scale: options.scale });
+  const scores = softCap(products, options.softCap);
+  const perHead = reshape(scores, [batch, keyHeads, group, length, keyCount]);
+  const probabilities = softmax(add(perHead, options.bias));
+  const mixed = matmul(reshape(probabilities, [batch, keyHeads, rows, keyCount]), values);
+  return reshape(mixed, query.shape);
 }

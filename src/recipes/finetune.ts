@@ -114,10 +114,7 @@ async function execute(
     const trained = { tokens: 0, seconds: 0, loss: Number.NaN, accuracy: Number.NaN };
     let lastGood = start;
     const training = train({
-      program: await tuned.training(config.sequenceLength, {
-        recompute: config.recompute,
-        packed: config.packing,
-      }),
+      program: await tuned.training(config.sequenceLength, { recompute: config.recompute }),
       parameters,
       optimizer,
       schedule: learningRate,

@@ -4,6 +4,7 @@ import type { GemmaConfig } from "../models/gemma/config.js";
 import type { FrozenWeight } from "../models/gemma/model.js";
 import { chunkRows } from "../models/gemma/programs.js";
 import { gemmaWeightSpecs } from "../models/gemma/weights.js";
+import { blockQueries } from "../nn/attention.js";
 
 /** An estimate of the memory a training run needs, in bytes. */
 export interface MemoryPlan {
@@ -26,14 +27,16 @@ export function planMemory(
 ): MemoryPlan {
   const { hiddenSize: d, intermediateSize: f, numHeads, numKeyValueHeads, headDim } = config;
   const tokens = run.batchSize * run.sequenceLength;
-  // Per token and layer: norms and residuals, queries and keys before and after rotation, values,
-  // probabilities of every head, and the gate, up, GELU and product of the feed-forward layer.
-  const attention =
-    (3 * numHeads + 4 * numKeyValueHeads) * headDim + 2 * numHeads * run.sequenceLength;
+  // Per token and layer: norms and residuals, queries and keys before and after rotation, values, the
+  // mix of values by head and by token, and the gate, up, GELU and product of the feed-forward layer.
+  const attention = (4 * numHeads + 4 * numKeyValueHeads) * headDim;
   const perLayer = 5 * d + attention + 4 * f;
   const layers = run.recompute ? 1 : config.numLayers;
   const kept = run.recompute ? config.numLayers * d : 0;
-  const activations = 4 * tokens * (perLayer * layers + kept);
+  // Of one block of queries, in the backward pass: scores, probabilities and their gradients.
+  const queries = run.batchSize * numHeads * Math.min(blockQueries, run.sequenceLength);
+  const block = 4 * queries * run.sequenceLength;
+  const activations = 4 * (tokens * (perLayer * layers + kept) + block);
 
   const embedding = weights.get(gemmaWeightSpecs(config)[0]!.name);
   const isFloat32 = embedding !== undefined && "dtype" in embedding && embedding.dtype === "F32";

@@ -28,14 +28,8 @@ export interface Session {
    * handed out before keeps its adapter.
    */
   use(adapter: Adapter): Promise<void>;
-  /**
-   * Forward and backward. `recompute` trades time for the memory of activations; with `packed` several examples share
-   * a row.
-   */
-  training(
-    maxLength: number,
-    options: { recompute: boolean; packed?: boolean },
-  ): Promise<Executable>;
+  /** Forward and backward. `recompute` trades time for the memory of activations. */
+  training(maxLength: number, options: { recompute: boolean }): Promise<Executable>;
   evaluation(maxLength: number): Promise<Executable>;
   logits(maxLength: number): Promise<Executable>;
   decoder(maxLength: number): Promise<Decoder>;
@@ -102,13 +96,13 @@ export function openSession(
       await found.ready();
       current = found;
     },
-    async training(maxLength, { recompute, packed = false }) {
+    async training(maxLength, { recompute }) {
       if (gained.size > 0) {
         throw new FacetError("A DoRA adapter can be used and exported, but not trained.");
       }
-      const kind = `${packed ? "packed " : ""}training${recompute ? " with recomputation" : ""}`;
+      const kind = `training${recompute ? " with recomputation" : ""}`;
       return compile(kind, maxLength, (length) =>
-        trainingProgram(trainingGraph, { maxLength: length, recompute, packed }),
+        trainingProgram(trainingGraph, { maxLength: length, recompute }),
       );
     },
     async evaluation(maxLength) {

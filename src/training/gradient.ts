@@ -24,7 +24,7 @@ export interface GradientResult {
 
 /** The inputs that a batch gives to the training and evaluation programs. */
 export function batchInputs(batch: Batch, divisor = 1): Record<string, HostTensor> {
-  const { ids, size, length, weights, segments } = batch;
+  const { ids, size, length, weights } = batch;
   const positions = batch.positions ?? Int32Array.from(ids, (_, place) => place % length);
   const shape = [size, length];
   const rows = Int32Array.from(weights.keys()).filter((place) => weights[place] !== 0);
@@ -32,7 +32,6 @@ export function batchInputs(batch: Batch, divisor = 1): Record<string, HostTenso
   return {
     ids: { data: ids, shape },
     positions: { data: positions, shape },
-    ...(segments !== undefined && { segments: { data: segments, shape } }),
     rows: { data: rows, shape: count },
     targets: { data: rows.map((place) => batch.targets[place]!), shape: count },
     weights: { data: Float32Array.from(rows, (place) => weights[place]! / divisor), shape: count },

@@ -44,13 +44,12 @@ describe("packedBatch", () => {
       targets: Int32Array.of(5, 6, 1, 7, 1, 8, 9, 10, 1, 0),
       weights: Float32Array.of(0, 1, 1, 0, 1, 0, 1, 1, 1, 0),
       positions: Int32Array.of(0, 1, 2, 0, 1, 0, 1, 2, 3, 0),
-      segments: Int32Array.of(0, 0, 0, 1, 1, 0, 0, 0, 0, 1),
       ...{ size: 2, length: 5, targetTokens: 6, rows: [0, 1, 2] },
     });
   });
 
   it("of one example per row is the plain batch", () => {
-    const { positions: _, segments: __, ...batch } = packedBatch(examples, [[0], [2]], 0);
+    const { positions: _, ...batch } = packedBatch(examples, [[0], [2]], 0);
     const plain = makeBatch(examples, [0, 2], 0);
     // Of a shorter row the plain batch also feeds the end token, which predicts nothing.
     expect({ ...batch, ids: [...batch.ids.subarray(0, 3), ...batch.ids.subarray(4)] }).toEqual({

@@ -261,7 +261,7 @@ describe("crossEntropy", () => {
           const { runtimeIntegers } = toOnnx(program({ ...head }));
           const value = (end: string) =>
             runtimeIntegers.find(({ name }) => name.endsWith(end))!.evaluate({ R: n });
-          const [[count], [chunks, size]] = [value("count"), value("shape ")] as [
+          const [[count], [chunks, size]] = [value("count"), value("shape  | ")] as [
             [number],
             number[],
           ];

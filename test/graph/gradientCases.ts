@@ -2,6 +2,7 @@ import fc from "fast-check";
 import {
   add,
   broadcastTo,
+  causalAttention,
   crossEntropy,
   divide,
   exp,
@@ -159,6 +160,32 @@ const crossEntropyCase: Cases = fc
       }).loss,
   }));
 
+const attentionCase: Cases = fc
+  .record({
+    batch: axis("B", 1, 2),
+    keyHeads: fc.integer({ min: 1, max: 2 }),
+    group: fc.integer({ min: 1, max: 3 }),
+    length: axis("T", 1, 7),
+    width: fixedAxis(1, 3),
+    scale: fc.constantFrom(0.3, 1),
+    softCap: fc.constantFrom(undefined, 1.5),
+    window: fc.constantFrom(undefined, 1, 3),
+    blockQueries: fc.integer({ min: 1, max: 8 }),
+  })
+  .map(({ batch, keyHeads, group, length, width, ...options }) => {
+    const heads = (count: number) => [batch, { dim: count, size: count }, length, width];
+    return {
+      floats: {
+        query: { axes: heads(keyHeads * group) },
+        keys: { axes: heads(keyHeads) },
+        values: { axes: heads(keyHeads) },
+      },
+      integers: { positions: { axes: [batch, length], below: length.size } },
+      build: ({ query, keys, values, positions }) =>
+        causalAttention(query!, keys!, values!, positions!, options),
+    };
+  });
+
 const selectCase: Cases = axes(0, 3)
   .chain((whole) => fc.tuple(broadcasting(whole), broadcasting(whole), broadcasting(whole)))
   .map(([condition, a, b]) => ({
@@ -215,5 +242,6 @@ export const gradientCases: Readonly<Record<string, Cases>> = {
   })),
   rmsNorm: rmsNormCase,
   rope: ropeCase,
+  causalAttention: attentionCase,
   crossEntropy: crossEntropyCase,
 };

@@ -3,11 +3,13 @@ import { describe, expect, test } from "vitest";
 import { lowerings } from "../../src/engines/onnx/operators.js";
 import {
   barrier,
+  causalAttention,
   concat,
   crossEntropy,
   gradients,
   input,
   lessOrEqual,
+  nodesBefore,
   type Operation,
   reshape,
   sum,
@@ -21,12 +23,21 @@ import { reference } from "./referenceOperations.js";
 
 const sources = ["input", "weight", "constant"];
 const x = input("x", [2, 2]);
+const heads = input("heads", [1, 1, 2, 2]);
+const attended = causalAttention(heads, heads, heads, input("positions", [1, 2], "int32"), {
+  scale: 1,
+  blockQueries: 1,
+});
+const [attentionGradient] = gradients(reshape(sum(attended), []), [heads]);
 /** The operations that have no derivative, or none that Facet needs. */
 const notDifferentiable: Readonly<Record<string, Operation>> = {
   lessOrEqual: lessOrEqual(x, x).node.operation,
   cast: toFloat32(lessOrEqual(x, x)).node.operation,
   concat: concat(x, x, 0).node.operation,
   barrier: barrier(x, x).node.operation,
+  causalAttentionGradient: nodesBefore(attentionGradient!).find(
+    ({ operation }) => operation.name === "causalAttentionGradient",
+  )!.operation,
   uniform: uniform(input("seed", [], "int32"), [2], 0).node.operation,
 };
 

@@ -1,4 +1,5 @@
 import { type Attribute, type Shape, uniformRounds } from "../../src/graph/index.js";
+import { attention } from "./referenceAttention.js";
 import { crossEntropy } from "./referenceCrossEntropy.js";
 
 /** Row-major doubles and their shape. */
@@ -227,6 +228,9 @@ export const reference: Readonly<Record<string, Evaluate>> = {
   softmax: ([x]) => [mapRows(x!, softmaxRow)],
   rmsNorm: ([x, scale], { epsilon }) => rmsNorm(x!, scale!, epsilon as number),
   rope: ([x, positions, cos, sin]) => [rope(x!, positions!, cos!, sin!)],
+  causalAttention: (operands, attributes) => [attention(operands, attributes).result],
+  causalAttentionGradient: (operands, attributes) =>
+    attention(operands, attributes, operands[5]).gradients,
   crossEntropy: ([hidden, table, targets, weights], { softCap }) =>
     crossEntropy(hidden!, table!, targets!, weights!, softCap as number),
 };

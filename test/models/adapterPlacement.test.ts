@@ -23,11 +23,11 @@ function backward(p: Program): Node[] {
 const named = (nodes: readonly Node[], name: string) =>
   nodes.filter((node) => node.operation.name === name);
 
-/** The places, in the order of the blocks, of the forward softmaxes that the backward pass reads. */
+/** The places, in the order of the blocks, of the attentions that the backward pass reads. */
 function blocksReached(p: Program): number[] {
-  const softmaxes = named(p.nodes, "softmax");
+  const attentions = named(p.nodes, "causalAttention");
   const read = new Set(backward(p).flatMap((node) => node.inputs.map((tensor) => tensor.node)));
-  return softmaxes.flatMap((node, block) => (read.has(node) ? [block] : []));
+  return attentions.flatMap((node, block) => (read.has(node) ? [block] : []));
 }
 
 describe("the backward pass computes nothing that nobody needs", () => {
@@ -77,7 +77,7 @@ describe("the backward pass computes nothing that nobody needs", () => {
         ...options,
         recompute,
       });
-      return named(p.nodes, "softmax").length;
+      return named(p.nodes, "causalAttention").length;
     };
     expect(count([0, 1, 2], false)).toBe(3);
     expect(count([0, 1, 2], true)).toBe(6);

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { FacetError } from "../../src/errors.js";
-import { input, nodesBefore, symbol } from "../../src/graph/index.js";
 import { presets } from "../../src/hub/presets.js";
 import { loraVariables } from "../../src/lora/variables.js";
 import {
@@ -45,25 +44,13 @@ describe("a sliding window", () => {
     expect(largestDifference(await logits(19 - 7), before)).toBeGreaterThan(1e-3);
   });
 
-  test("makes one bias and one rotary table for each kind of layer, and none that no layer needs", () => {
-    const positions = input("positions", [symbol("B"), symbol("T")], "int32");
-    const views = (config: GemmaConfig, maxLength: number) =>
-      layerViews(config, positions, positions, maxLength);
-    const [first, second, third] = views(tiny.config, 64);
-    expect(first!.bias).toBe(third!.bias);
-    expect(first!.bias).not.toBe(second!.bias);
+  test("is that of every other layer, and of none when it hides nothing", () => {
+    const windows = (maxLength: number) =>
+      layerViews(tiny.config, maxLength).map((view) => view.window);
+    expect(windows(window.length + 1)).toEqual([window.length, undefined, window.length]);
+    expect(windows(window.length)).toEqual([undefined, undefined, undefined]);
+    const [first, second] = layerViews(tiny.config, 64);
     expect(first!.rope).toBe(second!.rope);
-    // A window as long as the longest sequence hides nothing: its bias asks only what is later.
-    const comparisons = (config: GemmaConfig, maxLength: number) =>
-      nodesBefore(...views(config, maxLength).map(({ bias }) => bias)).filter(
-        ({ operation }) => operation.name === "lessOrEqual",
-      ).length;
-    expect(comparisons(local, window.length)).toBe(1);
-    expect(comparisons(local, window.length + 1)).toBe(2);
-    for (const length of [window.length - 1, window.length]) {
-      expect(new Set(views(tiny.config, length).map(({ bias }) => bias)).size).toBe(1);
-    }
-    expect(new Set(views(tiny.config, window.length + 1).map(({ bias }) => bias)).size).toBe(2);
   });
 
   test("that hides nothing gives the logits of one that could", async () => {

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { FacetError } from "../../src/errors.js";
-import { input, symbol } from "../../src/graph/index.js";
 import { presets } from "../../src/hub/presets.js";
 import { loraVariables } from "../../src/lora/variables.js";
 import {
@@ -29,8 +28,7 @@ describe("Gemma 3", () => matchesReference(tiny));
 
 describe("rotary positions", () => {
   test("have one base in local layers and another in global ones", () => {
-    const positions = input("positions", [symbol("B"), symbol("T")], "int32");
-    const ropes = layerViews(tiny.config, positions, positions, 64).map(({ rope }) => rope);
+    const ropes = layerViews(tiny.config, 64).map(({ rope }) => rope);
     expect(ropes).toHaveLength(4);
     expect(ropes[0]).toBe(ropes[1]);
     expect(ropes[0]).toBe(ropes[3]);

@@ -20,19 +20,12 @@ describe.each(["gemma1_tiny", "gemma2_tiny", "gemma3_tiny"] as const)("packing i
   describe.each([false, true])("recompute %s", (recompute) => {
     const adapter = tiny.adapter("all");
     const { parameters } = adapter;
-    const programs: Record<"packed" | "single", Executable | undefined> = {
-      packed: undefined,
-      single: undefined,
-    };
+    let program: Executable;
     beforeAll(async () => {
-      const build = (packed: boolean) =>
-        engine.compile(trainingProgram(tiny.graph(adapter), { maxLength: 64, recompute, packed }));
-      programs.packed = await build(true);
-      programs.single = await build(false);
+      const step = trainingProgram(tiny.graph(adapter), { maxLength: 64, recompute });
+      program = await engine.compile(step);
     });
-    afterAll(async () => {
-      for (const program of Object.values(programs)) await program?.close();
-    });
+    afterAll(async () => await program.close());
     const tokens = examples
       .flatMap(({ isTarget }) => [...isTarget.subarray(1)])
       .filter(Boolean).length;
@@ -40,7 +33,7 @@ describe.each(["gemma1_tiny", "gemma2_tiny", "gemma3_tiny"] as const)("packing i
 
     test("gives the sum of the examples' own gradients, and their loss", async () => {
       const together = await computeGradient(
-        programs.packed!,
+        program,
         parameters,
         [packedBatch(examples, packs, 0)],
         sum,
@@ -52,7 +45,7 @@ describe.each(["gemma1_tiny", "gemma2_tiny", "gemma3_tiny"] as const)("packing i
       let [loss, correct] = [0, 0];
       for (const index of examples.keys()) {
         const alone = await computeGradient(
-          programs.single!,
+          program,
           parameters,
           [makeBatch(examples, [index], 0)],
           sum,
@@ -78,7 +71,7 @@ describe.each(["gemma1_tiny", "gemma2_tiny", "gemma3_tiny"] as const)("packing i
         // Only the second example has targets.
         const weights = batch.weights.map((weight, i) => (i < first ? 0 : weight));
         const changed = { ...batch, ids, weights };
-        return (await computeGradient(programs.packed!, parameters, [changed], sum)).lossSum;
+        return (await computeGradient(program, parameters, [changed], sum)).lossSum;
       };
       const before = await lossOf(() => {});
       expect(await lossOf((ids) => ids.fill(7, 0, first))).toBe(before);

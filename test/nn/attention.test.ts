@@ -47,7 +47,6 @@ function graphAttention(sizes: Sizes, scale: number, inputs: ReturnType<typeof i
     batch: B,
     length: T,
     positions,
-    bias: causalBias(positions, positions),
     rope: ropeTable(8, headDim, 100),
   };
   const y = attention(

@@ -20,20 +20,14 @@ import * as tiny from "../support/tinyGemma.js";
 const totalSteps = 8;
 const lora = { rank: 4, alpha: 8, targets: ["q_proj", "v_proj"], layout: "standard" } as const;
 let program: Executable;
-let packedProgram: Executable;
 
 beforeAll(async () => {
   const adapter = createAdapter(lora, tiny.modules, 0);
-  const compile = (packed: boolean) =>
-    tiny.engine.compile(
-      trainingProgram(tiny.graph(adapter), { maxLength: 32, recompute: false, packed }),
-    );
-  program = await compile(false);
-  packedProgram = await compile(true);
+  const step = trainingProgram(tiny.graph(adapter), { maxLength: 32, recompute: false });
+  program = await tiny.engine.compile(step);
 });
 afterAll(async () => {
   await program.close();
-  await packedProgram.close();
 });
 
 /** Two data sets by weight, several examples in a row. */
@@ -51,7 +45,7 @@ function newRun(
   const optimizer = averages ? withAverage(plain, slots, 0.8) : plain;
   const reports: Omit<StepReport, "seconds">[] = [];
   const options = {
-    program: packing.packTo === undefined ? program : packedProgram,
+    program,
     parameters,
     optimizer,
     schedule: schedule("cosine", { learningRate: 0.01, totalSteps, warmupSteps: 2 }),

@@ -1,5 +1,6 @@
-import { type Dim, evaluateDim, formatDim, type Tensor } from "../../graph/index.js";
+import type { Dim, Tensor } from "../../graph/index.js";
 import type { ModelBuilder } from "./builder.js";
+import { chunks } from "./chunks.js";
 import { asFloat32, type Lowering } from "./lowering.js";
 import { elementType, type Subgraph, valueInfo } from "./values.js";
 
@@ -21,8 +22,8 @@ export const lowerCrossEntropy: Lowering = ({ node, inputs, outputs, used, model
 
   const table = asFloat32(model, tableTensor, inputs[1]!);
   const grouped = (name: string, trailing: readonly number[]) => {
-    const pads = chunking.pads(trailing.length);
-    return model.emit("Reshape", [model.emit("Pad", [name, pads]), chunking.shape(trailing)]);
+    const pads = chunking.pads(0, 1 + trailing.length);
+    return model.emit("Reshape", [model.emit("Pad", [name, pads]), chunking.shape([], trailing)]);
   };
   const chunked = {
     hidden: grouped(inputs[0]!, [width]),
@@ -53,37 +54,6 @@ export const lowerCrossEntropy: Lowering = ({ node, inputs, outputs, used, model
     model.emit("ReduceSum", [weighted], { keepdims: 0 }, { outputs: [outputs[0]!] });
   }
 };
-
-/** Equal chunks: how many, and the padding and shape that group rows into them. */
-function chunks(model: ModelBuilder, rows: Dim, largest: number) {
-  const key = `${formatDim(rows)} in chunks of ${largest}`;
-  const plan = (bindings: Readonly<Record<string, number>>) => {
-    const total = evaluateDim(rows, bindings);
-    const count = Math.max(1, Math.ceil(total / largest));
-    const size = Math.max(1, Math.ceil(total / count));
-    return { count, size, padding: count * size - total };
-  };
-  return {
-    count: model.runtimeIntegers(`${key}: count`, true, (b) => [plan(b).count]),
-    pads: (trailing: number) => {
-      const zeros = new Array<number>(trailing).fill(0);
-      const evaluate = (b: Readonly<Record<string, number>>) => [
-        0,
-        ...zeros,
-        plan(b).padding,
-        ...zeros,
-      ];
-      return model.runtimeIntegers(`${key}: pads ${trailing}`, false, evaluate, 2 + 2 * trailing);
-    },
-    shape: (trailing: readonly number[]) =>
-      model.runtimeIntegers(
-        `${key}: shape ${trailing.join()}`,
-        false,
-        (b) => [plan(b).count, plan(b).size, ...trailing],
-        2 + trailing.length,
-      ),
-  };
-}
 
 function chunkBody(
   model: ModelBuilder,

@@ -7,6 +7,7 @@ import {
   uniformModulus,
   uniformRounds,
 } from "../../graph/index.js";
+import { lowerCausalAttention, lowerCausalAttentionGradient } from "./attention.js";
 import { microsoft } from "./builder.js";
 import { lowerCrossEntropy } from "./crossEntropy.js";
 import { asFloat32, type Lowering } from "./lowering.js";
@@ -115,6 +116,8 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   matmul: lowerMatmul,
   reshape: lowerReshape,
   scatterAddRows: lowerScatterAddRows,
+  causalAttention: lowerCausalAttention,
+  causalAttentionGradient: lowerCausalAttentionGradient,
   crossEntropy: lowerCrossEntropy,
   uniform: lowerUniform,
   cast: ({ node, inputs, outputs, model }) => {

@@ -38,22 +38,15 @@ export interface ProgramOptions {
 
 const [B, T, P, R] = ["B", "T", "P", "R"].map(symbol);
 
-function forward(model: GemmaGraph, maxLength: number, { recompute = false, packed = false } = {}) {
+function forward(model: GemmaGraph, maxLength: number, { recompute = false } = {}) {
   const { config } = model;
   const ids = input("ids", [B!, T!], "int32");
   const positions = input("positions", [B!, T!], "int32");
-  const segments = input("segments", [B!, T!], "int32");
   const context: ForwardContext = {
     batch: B!,
     length: T!,
     positions,
-    views: layerViews(
-      config,
-      positions,
-      positions,
-      maxLength,
-      packed ? { queries: segments, keys: segments } : undefined,
-    ),
+    views: layerViews(config, maxLength),
     recompute,
   };
   const w = gemmaWeights(config, model.tensor, model.adapt);
@@ -88,12 +81,12 @@ const gradientName = (parameter: string) => `gradient:${parameter}`;
  * Inputs: `ids`, `positions` int32 `[B, T]`; `rows`, `targets` int32 `[R]`, `weights` `[R]`: the
  * positions (row-major in `[B·T]`) that have a target, what it is, and what it counts; and every
  * trainable parameter by name. Outputs: `loss` = Σ weights · cross-entropy, `correct` = Σ weights ·
- * [most likely id = target], `rowLoss` `[R]`, and `gradient:<parameter>` of `loss`. With `packed` it
- * also takes `segments` int32 `[B, T]`: the examples that share a row, of which none sees another.
+ * [most likely id = target], `rowLoss` `[R]`, and `gradient:<parameter>` of `loss`. Examples
+ * may share a row: positions start anew with each, and none sees another.
  */
 export function trainingProgram(
   model: GemmaGraph,
-  options: ProgramOptions & { recompute: boolean; packed?: boolean },
+  options: ProgramOptions & { recompute: boolean },
 ): Program {
   const { hidden, w } = forward(model, options.maxLength, options);
   const { loss, correct, rowLoss } = head(model, hidden, w.embedding);
@@ -148,15 +141,18 @@ export function generationProgram(model: GemmaGraph, { maxLength }: ProgramOptio
     batch: B!,
     length: T!,
     positions,
-    views: layerViews(config, positions, keyPositions, maxLength),
+    views: layerViews(config, maxLength),
     recompute: false,
-    extend: (layer, newKeys, newValues) => {
-      const names = cacheNames(layer);
-      const keys = concat(input(names.keys, cached), newKeys, 2);
-      const values = concat(input(names.values, cached), newValues, 2);
-      grown[names.newKeys] = keys;
-      grown[names.newValues] = values;
-      return { keys, values };
+    cache: {
+      positions: keyPositions,
+      extend: (layer, newKeys, newValues) => {
+        const names = cacheNames(layer);
+        const keys = concat(input(names.keys, cached), newKeys, 2);
+        const values = concat(input(names.values, cached), newValues, 2);
+        grown[names.newKeys] = keys;
+        grown[names.newValues] = values;
+        return { keys, values };
+      },
     },
   };
   const w = gemmaWeights(config, model.tensor, model.adapt);

@@ -1,34 +1,19 @@
-import { ropeTable, type Tensor } from "../../graph/index.js";
-import { type AttentionView, causalBias, type Segments } from "../../nn/attention.js";
+import { ropeTable } from "../../graph/index.js";
+import type { AttentionView } from "../../nn/attention.js";
 import type { GemmaConfig } from "./config.js";
 
 /**
- * What each layer of a model may look at, and its rotary tables. Layers that look alike share their
- * tensors, and nothing is made that no layer needs: a window as long as `maxLength`, the longest
- * sequence, hides nothing. queryPositions int32 `[B, T]`, keyPositions int32 `[B, S]`. With segments several
- * sequences share a row, and none sees another.
+ * How far each layer of a model looks back, and its rotary tables, which layers of one kind share.
+ * A window as long as `maxLength`, the longest sequence, hides nothing and is none.
  */
-export function layerViews(
-  config: GemmaConfig,
-  queryPositions: Tensor,
-  keyPositions: Tensor,
-  maxLength: number,
-  segments?: Segments,
-): AttentionView[] {
+export function layerViews(config: GemmaConfig, maxLength: number): AttentionView[] {
   const { headDim, ropeBase, ropeFactor = 1, slidingWindow } = config;
-  const everything = maxLength;
-  const bias = once((window) =>
-    causalBias(queryPositions, keyPositions, window < everything ? window : undefined, segments),
-  );
   const rope = once((base, factor) => ropeTable(maxLength, headDim, base, factor));
-  return Array.from({ length: config.numLayers }, (_, layer) =>
-    slidingWindow?.layers[layer]
-      ? {
-          bias: bias(Math.min(slidingWindow.length, everything)),
-          rope: rope(slidingWindow.ropeBase, 1),
-        }
-      : { bias: bias(everything), rope: rope(ropeBase, ropeFactor) },
-  );
+  return Array.from({ length: config.numLayers }, (_, layer) => {
+    if (!slidingWindow?.layers[layer]) return { rope: rope(ropeBase, ropeFactor) };
+    const { length, ropeBase: base } = slidingWindow;
+    return { rope: rope(base, 1), ...(length < maxLength && { window: length }) };
+  });
 }
 
 /** `make`, called only once for the same numbers. */
