@@ -51,5 +51,6 @@ export function rowOf(value: unknown, file: string, line: number): Row {
 export function jsonType(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
+  if (value instanceof Uint8Array) return "bytes";
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }

@@ -4,6 +4,7 @@ import { gzipSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { describe, expect, it } from "vitest";
 import { dataFiles, dataRows } from "../../src/data/dataFiles.js";
+import { textField } from "../../src/data/rows.js";
 import { FacetError } from "../../src/errors.js";
 import { collected } from "../support/collected.js";
 import { temporaryFolder } from "./temporaryFile.js";
@@ -108,6 +109,23 @@ describe("a Parquet file that is damaged or made to harm", () => {
     await refuses(parquet.slice(0, -30), /no Parquet file that can be read/);
     await refuses(parquet.slice(40), /no Parquet file that can be read/);
   });
+});
+
+it("Parquet holds conversations as lists, and numbers as such", async () => {
+  const path = join(import.meta.dirname, "../fixtures/parquet/snappy.parquet");
+  const found = await collected(dataRows([path]));
+  expect(found[2]).toMatchObject({
+    line: 3,
+    fields: { prompt: expect.stringMatching(/^Question 2/), raw: "plain" },
+    nonText: {
+      n: 2,
+      messages: [
+        { role: "user", content: "2.0", scores: [] },
+        { role: "assistant", content: "2.1", scores: [1] },
+      ],
+    },
+  });
+  expect(() => textField(found[1]!, "raw")).toThrow(/field "raw" is bytes, but text is needed/);
 });
 
 describe("rows know where they come from", () => {

@@ -61,8 +61,10 @@ export async function fuzz(
     return finding;
   };
   for (const [i, files] of seeds.entries()) {
+    const before = accepted;
     const finding = await run(files);
-    if (finding !== undefined || accepted !== i + 1) {
+    // One that was slow is read again, and counts again.
+    if (finding !== undefined || accepted === before) {
       throw new Error(`${format.name}: seed ${i} is refused: ${finding?.message ?? "FacetError"}`);
     }
   }

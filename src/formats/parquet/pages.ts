@@ -1,4 +1,5 @@
 import type { ColumnChunk } from "./metadata.js";
+import type { SchemaNode } from "./schema.js";
 import {
   EndsEarly,
   integerField,
@@ -15,8 +16,9 @@ export interface Page {
   /** Missing ones included. */
   readonly count: number;
   readonly encoding: number;
-  /** For each value whether it is there, as runs of one bit; undefined in a column where none may be missing. */
-  readonly levels: Buffer | undefined;
+  /** Levels of each value as runs (see `runs`): which list it goes on with, and how much of it is there. Undefined where all are 0. */
+  readonly repetition: Buffer | undefined;
+  readonly definition: Buffer | undefined;
   readonly values: Buffer;
 }
 
@@ -33,17 +35,17 @@ const RLE = 3;
  */
 export function* pagesOf(chunk: ColumnChunk, read: ReadAt, unpack: Unpack): Generator<Page> {
   let seen = 0;
-  for (let at = chunk.start; seen < chunk.rows; ) {
+  for (let at = chunk.start; seen < chunk.count; ) {
     const { struct, length } = headerAt(at, chunk.end, read);
     at += length;
     const packed = integerField(struct, 3, "how long a page is");
     if (packed < 0 || at + packed > chunk.end) throw new Error("a page goes beyond its column");
-    const page = pageOf(struct, read(at, packed), chunk, unpack);
+    const page = pageOf(struct, read(at, packed), chunk.node, unpack);
     at += packed;
     if (page === undefined) continue;
     if (page.kind === "data") seen += page.count;
-    if (page.count < 0 || seen > chunk.rows) {
-      throw new Error(`the column "${chunk.column.name}" has more values than rows`);
+    if (page.count < 0 || seen > chunk.count) {
+      throw new Error(`the column "${chunk.node.path.join(".")}" has more values than it says`);
     }
     yield page;
   }
@@ -61,43 +63,43 @@ function headerAt(at: number, end: number, read: ReadAt): { struct: Struct; leng
 }
 
 /** Undefined for a page that holds no values. */
-function pageOf(
-  header: Struct,
-  bytes: Buffer,
-  { column }: ColumnChunk,
-  unpack: Unpack,
-): Page | undefined {
+function pageOf(header: Struct, bytes: Buffer, node: SchemaNode, unpack: Unpack): Page | undefined {
   const type = integerField(header, 1, "what a page is");
   const size = integerField(header, 2, "how long a page is unpacked");
   if (type === 0) {
     const data = structField(header, 5, "what a page holds");
-    const page = buffer(unpack(bytes, size));
-    const [levels, values] = column.optional ? leveled(page, data) : [undefined, page];
-    return { kind: "data", ...counted(data, 2), levels, values };
+    return {
+      kind: "data",
+      ...counted(data, 2),
+      ...leveled(buffer(unpack(bytes, size)), data, node),
+    };
   }
   if (type === 2) {
+    const data = structField(header, 7, "what a page holds");
     const values = buffer(unpack(bytes, size));
     return {
       kind: "dictionary",
-      ...counted(structField(header, 7, "what a page holds"), 2),
-      levels: undefined,
+      ...counted(data, 2),
+      repetition: undefined,
+      definition: undefined,
       values,
     };
   }
   if (type !== 3) return undefined;
   const data = structField(header, 8, "what a page holds");
-  const length = integerField(data, 5, "how long a page's levels are");
+  const definition = integerField(data, 5, "how long a page's levels are");
   const repetition = integerField(data, 6, "how long a page's levels are");
-  if (repetition !== 0 || length < 0 || length > bytes.length) {
-    throw new Error("a page has levels that its column does not have");
+  const levels = repetition + definition;
+  if (repetition < 0 || definition < 0 || levels > bytes.length) {
+    throw new Error("a page ends before its levels");
   }
-  const rest = bytes.subarray(length);
-  const values = data.get(7) === false ? rest : buffer(unpack(rest, size - length));
+  const rest = bytes.subarray(levels);
   return {
     kind: "data",
     ...counted(data, 4),
-    levels: column.optional ? bytes.subarray(0, length) : undefined,
-    values,
+    repetition: node.repeats > 0 ? bytes.subarray(0, repetition) : undefined,
+    definition: node.definition > 0 ? bytes.subarray(repetition, levels) : undefined,
+    values: data.get(7) === false ? rest : buffer(unpack(rest, size - levels)),
   };
 }
 
@@ -108,12 +110,20 @@ const counted = (data: Struct, encoding: number) => ({
 
 const buffer = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
-/** The levels of an older page, behind their length, and the values after them. */
-function leveled(page: Buffer, data: Struct): [Buffer, Buffer] {
-  if (integerField(data, 3, "how its levels are encoded") !== RLE) {
-    throw new Error("its levels are encoded in a way that is not known");
-  }
-  const length = page.length < 4 ? Number.POSITIVE_INFINITY : page.readUInt32LE(0);
-  if (length > page.length - 4) throw new Error("a page ends before its levels");
-  return [page.subarray(4, 4 + length), page.subarray(4 + length)];
+/** The levels of an older page, each behind their length, and the values after them. */
+function leveled(page: Buffer, data: Struct, node: SchemaNode) {
+  let at = 0;
+  const levels = (most: number, encoding: number): Buffer | undefined => {
+    if (most === 0) return undefined;
+    if (integerField(data, encoding, "how its levels are encoded") !== RLE) {
+      throw new Error("its levels are encoded in a way that is not known");
+    }
+    const start = at + 4;
+    at = start > page.length ? Number.POSITIVE_INFINITY : start + page.readUInt32LE(at);
+    if (at > page.length) throw new Error("a page ends before its levels");
+    return page.subarray(start, at);
+  };
+  const repetition = levels(node.repeats, 4);
+  const definition = levels(node.definition, 3);
+  return { repetition, definition, values: page.subarray(at) };
 }

@@ -1,36 +1,22 @@
-import { isUtf8 } from "node:buffer";
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { readFully } from "../exactRead.js";
-import {
-  type ColumnChunk,
-  type ParquetColumn,
-  type ParquetMetadata,
-  readMetadata,
-} from "./metadata.js";
-import { type Page, pagesOf, type ReadAt } from "./pages.js";
-import { type Unpack, unpackerOf } from "./unpack.js";
-import {
-  deltaBytes,
-  deltaLengthBytes,
-  dictionaryValues,
-  type Next,
-  plainBytes,
-  runs,
-} from "./values.js";
-
-/** What a column has in a row: text, nothing, or something else, such as "a number". */
-export type Cell = string | null | { readonly other: string };
+import { type Leaf, openLeaf } from "./leaf.js";
+import { type ParquetMetadata, type RowGroup, readMetadata } from "./metadata.js";
+import type { ReadAt } from "./pages.js";
+import { leavesOf, type SchemaNode } from "./schema.js";
+import { unpackerOf } from "./unpack.js";
 
 /** The largest footer; as objects it takes up to fifty times its size. */
 const MAX_FOOTER = 1 << 26;
-const NOT_TEXT: Cell = { other: "bytes that are no UTF-8 text" };
 
 /**
- * The rows of a Parquet file, in the order of their columns' names. Of every column one page is in memory at a time.
- * Throws an Error, which says what is wrong with the file, for one that is damaged or made to harm; and the system's own for
- * one that cannot be read.
+ * The rows of a Parquet file as objects of JavaScript: text, numbers (dates and times as they are stored), booleans,
+ * lists, structures, null; and bytes where something else is stored: what is no UTF-8, decimals, the oldest times.
+ * Of every column one page is in memory at a time.
+ * Throws an Error, which says what is wrong with the file, for one that is damaged or made to harm; and the system's own
+ * for one that cannot be read.
  */
-export async function* parquetRecords(path: string): AsyncGenerator<[name: string, Cell][]> {
+export async function* parquetRecords(path: string): AsyncGenerator<Record<string, unknown>> {
   const file = openSync(path, "r");
   try {
     const read: ReadAt = (start, length) => {
@@ -39,15 +25,7 @@ export async function* parquetRecords(path: string): AsyncGenerator<[name: strin
       return bytes;
     };
     const { columns, groups } = footerOf(read, fstatSync(file).size);
-    for (const { rows, chunks } of groups) {
-      const cells = new Map<ParquetColumn, Iterator<Cell, void>>();
-      for (const chunk of chunks) {
-        cells.set(chunk.column, cellsOf(chunk, read, await unpackerOf(chunk.codec)));
-      }
-      for (let row = 0; row < rows; row++) {
-        yield columns.map((column) => [column.name, cellOf(column, cells.get(column))]);
-      }
-    }
+    for (const group of groups) yield* groupRecords(columns, group, read);
   } finally {
     closeSync(file);
   }
@@ -62,56 +40,87 @@ function footerOf(read: ReadAt, size: number): ParquetMetadata {
   return readMetadata(read(size - 8 - length, length), size);
 }
 
-function cellOf(column: ParquetColumn, cells: Iterator<Cell, void> | undefined): Cell {
-  // A nested column, whose values are not looked at.
-  if (cells === undefined) return column.holds === "text" ? null : column.holds;
-  const { value } = cells.next();
-  if (value === undefined)
-    throw new Error(`the column "${column.name}" has fewer values than rows`);
-  return value;
+async function* groupRecords(
+  columns: readonly SchemaNode[],
+  { rows, chunks }: RowGroup,
+  read: ReadAt,
+): AsyncGenerator<Record<string, unknown>> {
+  const leaves = new Map<SchemaNode, Leaf>();
+  for (const chunk of chunks) {
+    leaves.set(chunk.node, openLeaf(chunk, read, await unpackerOf(chunk.codec)));
+  }
+  const all = [...leaves.values()];
+  const readers = columns.map((column) => [column.name, readerOf(column, leaves)] as const);
+  for (let row = 0; row < rows; row++) {
+    // At the start of a row nothing goes on.
+    if (all.some(({ repetition }) => repetition !== 0)) throw contradiction();
+    // fromEntries, unlike assignment, is safe for a column named __proto__.
+    yield Object.fromEntries(readers.map(([name, next]) => [name, next()]));
+  }
+  if (!all.every(({ ended }) => ended)) throw new Error("it has more values than rows");
 }
 
-function* cellsOf(chunk: ColumnChunk, read: ReadAt, unpack: Unpack): Generator<Cell, void> {
-  const { holds, optional } = chunk.column;
-  // Where nothing may be missing and no text is wanted, nothing has to be read.
-  if (holds !== "text" && !optional) {
-    for (let row = 0; row < chunk.rows; row++) yield holds;
-    return;
-  }
-  let dictionary: Cell[] | undefined;
-  for (const page of pagesOf(chunk, read, unpack)) {
-    if (page.kind === "dictionary") {
-      if (holds === "text") dictionary = dictionaryOf(page);
-      continue;
+type Leaves = ReadonlyMap<SchemaNode, Leaf>;
+type Next = () => unknown;
+
+const contradiction = () => new Error("its columns say different things of one row");
+
+/**
+ * Takes the values of one node after the other from the leaves below it, by their levels (Dremel, Melnik et al. 2010):
+ * the first leaf says whether the node is there and whether its list goes on, and the others must agree.
+ */
+function readerOf(node: SchemaNode, leaves: Leaves, value = presentReader(node, leaves)): Next {
+  const below = leavesOf(node).map((leaf) => leaves.get(leaf)!);
+  const first = below[0]!;
+  if (node.repetition === "required") return value;
+  const { definition, repeats } = node;
+  const skip = () => {
+    for (const leaf of below) {
+      if (leaf.definition >= definition) throw contradiction();
+      leaf.take();
     }
-    const isThere = page.levels && runs(page.levels, 1);
-    const next: Next<Cell> = holds === "text" ? textsOf(page, dictionary) : () => holds;
-    for (let i = 0; i < page.count; i++) yield isThere?.() === 0 ? null : next();
+  };
+  if (node.repetition === "optional") {
+    return () => {
+      if (first.definition >= definition) return value();
+      skip();
+      return null;
+    };
   }
+  return () => {
+    const items: unknown[] = [];
+    if (first.definition < definition) {
+      skip();
+      return items;
+    }
+    do items.push(value());
+    while (!first.ended && first.repetition === repeats);
+    return items;
+  };
 }
 
-function dictionaryOf({ count, values }: Page): Cell[] {
-  const next = plainBytes(values);
-  const cells: Cell[] = [];
-  // Each takes four bytes at least, so a count that is a lie ends here.
-  for (let i = 0; i < count; i++) cells.push(textOf(next()));
-  return cells;
-}
-
-/** The texts of a page, by the number of its encoding in parquet.thrift. */
-function textsOf(
-  { count, encoding, values }: Page,
-  dictionary: readonly Cell[] | undefined,
-): Next<Cell> {
-  if (encoding === 2 || encoding === 8) {
-    if (dictionary === undefined) throw new Error("a page needs a dictionary that is not there");
-    return dictionaryValues(values, dictionary);
+/** The same for a node that is there. */
+function presentReader(node: SchemaNode, leaves: Leaves): Next {
+  if (node.leaf !== undefined) {
+    const leaf = leaves.get(node)!;
+    return () => {
+      if (leaf.definition !== node.definition) throw contradiction();
+      return leaf.take();
+    };
   }
-  const decode = { 0: plainBytes, 6: deltaLengthBytes, 7: deltaBytes }[encoding];
-  if (decode === undefined)
-    throw new Error(`text is encoded in a way (${encoding}) that is not known`);
-  const next = decode(values, count);
-  return () => textOf(next());
+  if (node.isList) return listReader(node, leaves);
+  const readers = node.children.map((child) => [child.name, readerOf(child, leaves)] as const);
+  return () => Object.fromEntries(readers.map(([name, next]) => [name, next()]));
 }
 
-const textOf = (bytes: Buffer): Cell => (isUtf8(bytes) ? bytes.toString("utf8") : NOT_TEXT);
+/**
+ * The same for a list. Its items are in a structure of their own, `list.element`; older writers have them in the list
+ * itself, which is told by names (LogicalTypes.md of Apache Parquet).
+ */
+function listReader({ name, children }: SchemaNode, leaves: Leaves): Next {
+  const list = children[0]!;
+  const [element] = list.children;
+  const isOwn =
+    list.children.length !== 1 || list.name === "array" || list.name === `${name}_tuple`;
+  return isOwn ? readerOf(list, leaves) : readerOf(list, leaves, readerOf(element!, leaves));
+}

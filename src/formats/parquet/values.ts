@@ -3,7 +3,7 @@ export type Next<T> = () => T;
 
 const ended = () => new Error("a page ends before its last value");
 
-/** `width` bits (at most 32) from bit `position` of some bytes on, the lowest bit first. */
+/** `width` bits (at most 53) from bit `position` of some bytes on, the lowest bit first. */
 function bitsAt(bytes: Buffer, position: number, width: number): number {
   if (position + width > 8 * bytes.length) throw ended();
   let value = 0;
@@ -70,7 +70,36 @@ export function plainBytes(bytes: Buffer): Next<Buffer> {
   };
 }
 
-/** Byte strings by their number in a dictionary. */
+/** Bits one after the other, the lowest of a byte first. */
+export function bits(bytes: Buffer): Next<number> {
+  let position = 0;
+  return () => bitsAt(bytes, position++, 1);
+}
+
+/** Byte strings of one width, one after the other. */
+export function fixedBytes(bytes: Buffer, width: number): Next<Buffer> {
+  let at = 0;
+  return () => {
+    at += width;
+    if (at > bytes.length) throw ended();
+    return bytes.subarray(at - width, at);
+  };
+}
+
+/** The same where all first bytes stand before all second ones, and so on (BYTE_STREAM_SPLIT). */
+export function splitBytes(bytes: Buffer, width: number): Next<Buffer> {
+  const count = Math.floor(bytes.length / width);
+  let i = 0;
+  return () => {
+    if (i >= count) throw ended();
+    const value = Buffer.alloc(width);
+    for (let byte = 0; byte < width; byte++) value[byte] = bytes[byte * count + i]!;
+    i++;
+    return value;
+  };
+}
+
+/** Values by their number in a dictionary. */
 export function dictionaryValues<T>(bytes: Buffer, dictionary: readonly T[]): Next<T> {
   if (bytes.length === 0)
     return () => {
@@ -85,7 +114,7 @@ export function dictionaryValues<T>(bytes: Buffer, dictionary: readonly T[]): Ne
   };
 }
 
-/** Lengths as differences in blocks (DELTA_BINARY_PACKED), at most `most` of them, and where they end. */
+/** Integers as differences in blocks (DELTA_BINARY_PACKED), at most `most` of them, and where they end. */
 function deltas(bytes: Buffer, most: number): { values: number[]; end: number } {
   let at = 0;
   const varint = () => {
@@ -99,7 +128,7 @@ function deltas(bytes: Buffer, most: number): { values: number[]; end: number } 
   };
   const [block, parts, count] = [varint(), varint(), varint()];
   const perPart = block / parts;
-  if (count > most) throw new Error(`a page has ${count} lengths for ${most} values`);
+  if (count > most) throw new Error(`a page has ${count} numbers for ${most} values`);
   if (!(perPart > 0 && perPart % 8 === 0)) throw new Error("a page has blocks of no length");
   let value = zigzag();
   const values: number[] = count === 0 ? [] : [value];
@@ -110,7 +139,7 @@ function deltas(bytes: Buffer, most: number): { values: number[]; end: number } 
     at += parts;
     for (const width of widths) {
       if (values.length === count) break;
-      if (width > 32) throw new Error(`a page has lengths of ${width} bits`);
+      if (width > 53) throw new Error(`a page has differences of ${width} bits`);
       for (let i = 0; i < perPart && values.length < count; i++) {
         value += least + bitsAt(bytes, 8 * at + i * width, width);
         values.push(value);
@@ -118,15 +147,29 @@ function deltas(bytes: Buffer, most: number): { values: number[]; end: number } 
       at += (perPart / 8) * width;
     }
   }
-  if (values.some((length) => !(length >= 0 && length <= 0x7fffffff))) {
-    throw new Error("a page has a length that is none");
-  }
+  if (!values.every(Number.isSafeInteger)) throw new Error("a page has a number beyond 2^53");
   return { values, end: at };
+}
+
+/** Integers, written as differences. */
+export function deltaNumbers(bytes: Buffer, most: number): Next<number> {
+  const { values } = deltas(bytes, most);
+  let i = 0;
+  return () => {
+    if (i >= values.length) throw ended();
+    return values[i++]!;
+  };
+}
+
+function deltaLengths(bytes: Buffer, most: number) {
+  const lengths = deltas(bytes, most);
+  if (lengths.values.every((length) => length >= 0)) return lengths;
+  throw new Error("a page has a length of less than nothing");
 }
 
 /** Byte strings behind all their lengths (DELTA_LENGTH_BYTE_ARRAY). */
 export function deltaLengthBytes(bytes: Buffer, most: number): Next<Buffer> {
-  const { values, end } = deltas(bytes, most);
+  const { values, end } = deltaLengths(bytes, most);
   let at = end;
   let i = 0;
   return () => {
@@ -142,7 +185,7 @@ const REPEATS = { fixed: 1 << 16, perByte: 1000 };
 
 /** Byte strings as the start of the one before and an end of their own (DELTA_BYTE_ARRAY). */
 export function deltaBytes(bytes: Buffer, most: number): Next<Buffer> {
-  const prefixes = deltas(bytes, most);
+  const prefixes = deltaLengths(bytes, most);
   const suffix = deltaLengthBytes(bytes.subarray(prefixes.end), most);
   let before = Buffer.alloc(0);
   let total = 0;
