@@ -50,4 +50,5 @@ export const defaultTemplates: Readonly<Record<RowFormat, string>> = {
   preference: "plain",
   messages: "gemma-chat",
   conversations: "gemma-chat",
+  "chat-preference": "gemma-chat",
 };

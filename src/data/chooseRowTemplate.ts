@@ -4,7 +4,7 @@ import { FacetError } from "../errors.js";
 import { chatTemplate } from "../tokenizers/chatTemplate.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { chatRows } from "./chatRows.js";
-import { conversationOf } from "./conversation.js";
+import { chatOf } from "./conversation.js";
 import { jinjaRows, usesMessages } from "./jinjaRows.js";
 import { pairFields, pairOf } from "./pairs.js";
 import { isChat, rowFormat } from "./rowFormat.js";
@@ -74,9 +74,8 @@ function chat(
   const template = chatTemplate(source, tokenizer);
   const format = rowFormat(rows);
   if (isChat(format)) {
-    return chatRows({ name, source, fields: [format] }, template, (row) =>
-      conversationOf(row, format),
-    );
+    const fields = format === "chat-preference" ? ["prompt", "chosen"] : [format];
+    return chatRows({ name, source, fields }, template, (row) => chatOf(row, format));
   }
   const pair = pairFields[format];
   if (pair === undefined) {

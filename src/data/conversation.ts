@@ -1,11 +1,25 @@
 import { FacetError } from "../errors.js";
 import type { ChatMessage } from "../tokenizers/chatTemplate.js";
-import { jsonType, type Row } from "./rows.js";
+import type { ChatFormat } from "./rowFormat.js";
+import { jsonType, type Row, textField } from "./rows.js";
 
 /** Other names of the roles, as they occur in published data. */
 const ROLES: Readonly<Record<string, string>> = {
   ...{ human: "user", gpt: "assistant", chatgpt: "assistant", bing: "assistant", bot: "assistant" },
 };
+
+/** The conversation of a row; of a preference it ends in the chosen answer. */
+export function chatOf(row: Row, format: ChatFormat): ChatMessage[] | undefined {
+  if (format !== "chat-preference") return conversationOf(row, format);
+  const answer = conversationOf(row, "chosen");
+  const prompt = Array.isArray(row.nonText.prompt)
+    ? conversationOf(row, "prompt")!
+    : userTurn(textField(row, "prompt"));
+  return answer && [...prompt, ...answer];
+}
+
+const userTurn = (content: string | undefined): ChatMessage[] =>
+  content === undefined ? [] : [{ role: "user", content }];
 
 /**
  * The messages in a field of a row: `{role, content}` as OpenAI and Hugging Face write them, or `{from, value}` as

@@ -28,6 +28,8 @@ export interface DatasetOptions {
   /** The Jinja source of how the model reads conversations. */
   readonly chatTemplate?: string | undefined;
   readonly targets?: Targets;
+  /** Rows are pairs of a chosen and a rejected answer: `rejected` of what is prepared holds the latter. */
+  readonly preferences?: boolean;
   readonly overlong?: Overlong;
   /** Share of the rows kept for validation, in [0, 1); default 0. */
   readonly validationSplit?: number;
@@ -139,16 +141,19 @@ async function readSet(
 
 interface Side {
   readonly examples: ReturnType<typeof exampleStore>;
+  readonly rejected: ReturnType<typeof exampleStore> | undefined;
   readonly preparer: ExamplePreparer;
 }
 
 function emptySide(spill: Spill, options: DatasetOptions): Side {
   const examples = exampleStore(spill);
-  return { examples, preparer: examplePreparer(examples, options) };
+  const rejected = options.preferences ? exampleStore(spill) : undefined;
+  return { examples, rejected, preparer: examplePreparer(examples, options, rejected) };
 }
 
-const prepared = ({ examples, preparer }: Side): Prepared => ({
+const prepared = ({ examples, rejected, preparer }: Side): Prepared => ({
   examples,
+  ...(rejected && { rejected }),
   report: preparer.report(),
 });
 

@@ -4,6 +4,7 @@ import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { spellsMarker, withoutFrame } from "./encode.js";
 import type { Examples } from "./exampleStore.js";
 import { type LengthStatistics, lengthStatistics } from "./lengths.js";
+import { withRejected } from "./preferences.js";
 import { type Place, placeOf, type Row } from "./rows.js";
 import { type RowTemplate, type Targets, targetChoices, type Unrendered } from "./rowTemplate.js";
 
@@ -45,7 +46,7 @@ export interface PrepareReport {
   /** Where the rows left out are, by reason; only reasons that occurred. */
   readonly dropped: Readonly<Partial<Record<DropReason, readonly Place[]>>>;
   readonly truncated: number;
-  /** Of the kept rows, before truncation. */
+  /** Of the kept rows, before truncation; of a pair the longer one. */
   readonly lengths: LengthStatistics;
   /** What the model reads in one pass over the kept rows: all tokens but each row's last. */
   readonly inputTokens: number;
@@ -59,6 +60,8 @@ export interface PrepareReport {
 
 export interface Prepared {
   readonly examples: Examples;
+  /** Of preferences the rejected answers, in the order of `examples`, which are the chosen ones. */
+  readonly rejected?: Examples;
   readonly report: PrepareReport;
 }
 
@@ -107,10 +110,14 @@ export interface ExamplePreparer {
   report(): PrepareReport;
 }
 
-/** As `prepareExamples`, for rows that come one by one; `examples` gets what they become. */
+/**
+ * As `prepareExamples`, for rows that come one by one; `examples` gets what they become. With `rejected` rows are
+ * preferences: that gets the rejected answers, and a row is left out when either cannot be used.
+ */
 export function examplePreparer(
   examples: { push(example: Example): unknown },
   options: PrepareOptions,
+  rejected?: { push(example: Example): unknown },
 ): ExamplePreparer {
   const { tokenizer, sequenceLength } = options;
   const targets = options.targets ?? "all";
@@ -127,19 +134,25 @@ export function examplePreparer(
     add(row, template) {
       count += 1;
       const outcome = prepareRow(row, template);
-      if (typeof outcome === "string") {
-        const places = dropped[outcome] ?? [];
+      const other = rejected && prepareOther(row, template, outcome);
+      if (typeof outcome === "string" || typeof other === "string") {
+        const reason = typeof outcome === "string" ? outcome : (other as DropReason);
+        const places = dropped[reason] ?? [];
         places.push(placeOf(row));
-        dropped[outcome] = places;
+        dropped[reason] = places;
         return;
       }
       if (files.at(-1)?.file !== row.file) files.push({ file: row.file, kept: 0 });
       files.at(-1)!.kept += 1;
       examples.push(outcome);
-      lengths.push(outcome.ids.length + outcome.truncated);
-      if (outcome.truncated > 0) truncated += 1;
-      inputTokens += outcome.ids.length - 1;
-      targetTokens += targetCount(outcome);
+      if (other !== undefined) rejected?.push(other);
+      const both = other === undefined ? [outcome] : [outcome, other];
+      lengths.push(Math.max(...both.map(({ ids, truncated }) => ids.length + truncated)));
+      if (both.some((one) => one.truncated > 0)) truncated += 1;
+      for (const one of both) {
+        inputTokens += one.ids.length - 1;
+        targetTokens += targetCount(one);
+      }
       for (const [field, value] of Object.entries(row.fields)) {
         if (value.trim() !== "" && !template.fields.includes(field)) {
           unusedFields[field] = (unusedFields[field] ?? 0) + 1;
@@ -162,6 +175,12 @@ export function examplePreparer(
       };
     },
   };
+
+  function prepareOther(row: Row, template: RowTemplate, chosen: Example | DropReason) {
+    const other = prepareRow(withRejected(row), template);
+    if (typeof chosen === "string" || typeof other === "string") return other;
+    return chosen.ids.join() === other.ids.join() ? "equal answers" : other;
+  }
 
   function prepareRow(row: Row, template: RowTemplate): Example | DropReason {
     const segments = template.segments(row, targets);

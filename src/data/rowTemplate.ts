@@ -13,6 +13,7 @@ export type Unrendered =
   | "missing field"
   | "empty response"
   | "no turn of the model"
+  | "equal answers"
   | "refused by the template";
 
 /** How a row becomes text. */
