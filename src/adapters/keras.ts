@@ -120,9 +120,9 @@ function withKerasVariables(adapter: Adapter, path: string): Adapter {
   }
   // Matrices that were made of Keras's variables have a rank for every head.
   const heads = modules.map(({ heads }) => heads);
-  const largest = Math.max(...ranks);
-  const divided = new Set([1, ...heads].map((count) => largest / count).filter(Number.isInteger));
   const matrices = matricesOf(adapter);
+  const largest = Math.max(...[...matrices.values()].map((lora) => lora.rank));
+  const divided = new Set([1, ...heads].map((count) => largest / count).filter(Number.isInteger));
   for (const rank of [...divided].sort((a, b) => a - b)) {
     try {
       const { targets } = config;

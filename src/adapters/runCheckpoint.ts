@@ -6,10 +6,11 @@ import { FacetError } from "../errors.js";
 import { readFloat32, readSafetensorsHeader } from "../formats/safetensors.js";
 import { readStrictJson } from "../formats/strictJson.js";
 import { type Adapter, emptyAdapter } from "../lora/adapter.js";
-import { requireSensible, targetModules } from "../lora/config.js";
+import { adapterStarts, requireSensible, targetModules } from "../lora/config.js";
 import { loraConfigOf } from "../lora/settings.js";
 import type { LinearModule } from "../nn/linear.js";
 import { isString, listOf } from "../validation.js";
+import { readStart } from "./runStart.js";
 
 const PARAMETERS = "parameters.safetensors";
 
@@ -24,6 +25,8 @@ const runSchema = z.object({
     modules: listOf(isString, "expected a list of layers"),
     layers: z.string().optional(),
     layout: z.enum(["keras", "standard"]),
+    dora: z.boolean().optional(),
+    start: z.enum(adapterStarts).optional(),
   }),
 });
 
@@ -69,5 +72,5 @@ export function runCheckpointAdapter(
       `${checkpoint} has ${tensors.size} variables, this model's adapter ${slots.length}. The checkpoint is for another model.`,
     );
   }
-  return adapter;
+  return config.start === "pissa" ? readStart(dirname(path), adapter) : adapter;
 }

@@ -15,5 +15,6 @@ export * from "./rmsNorm.js";
 export * from "./rope.js";
 export * from "./softmax.js";
 export * from "./sources.js";
+export * from "./stopGradient.js";
 export * from "./tensor.js";
 export * from "./uniform.js";

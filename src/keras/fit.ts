@@ -1,8 +1,8 @@
 import type { Example } from "../data/examples.js";
 import { FacetError } from "../errors.js";
 import type { Adapter } from "../lora/adapter.js";
-import { dropoutSeeds } from "../runtime/dropoutSeeds.js";
 import type { Session } from "../runtime/session.js";
+import { trainingInputs } from "../runtime/trainingInputs.js";
 import { evaluate } from "../training/evaluate.js";
 import { type StepReport, train } from "../training/loop.js";
 import type { Optimizer } from "../training/optimizers/optimizer.js";
@@ -93,7 +93,7 @@ export async function fitAdapter(
     source,
     totalSteps: epochs * source.stepsIn(0),
     reduction: { kind: "keras", sequenceLength },
-    extraInputs: dropoutSeeds(adapter, seed),
+    extraInputs: trainingInputs(adapter, seed),
     onStep,
     shouldStop: setup.shouldStop,
   });

@@ -1,9 +1,10 @@
+import type { HostTensor } from "../engines/engine.js";
 import { allocateParameters, type Parameters, views } from "../engines/parameters.js";
-import { add, input, multiply, type Tensor } from "../graph/index.js";
+import { add, input, multiply, subtract, type Tensor } from "../graph/index.js";
 import { dropout } from "../nn/dropout.js";
 import type { Adaptation, LinearModule } from "../nn/linear.js";
-import { type LoraConfig, requireSensible, targetModules } from "./config.js";
-import { gainName } from "./dora.js";
+import { type LoraConfig, requireSensible, scaleOf, targetModules } from "./config.js";
+import { gainName, trainingGain } from "./dora.js";
 import { initialValue } from "./initialize.js";
 import { loraDelta, loraVariables, variableName } from "./variables.js";
 
@@ -12,17 +13,35 @@ export interface Adapter {
   readonly config: LoraConfig;
   readonly modules: readonly LinearModule[];
   readonly parameters: Parameters;
-  /** Of a DoRA adapter, by module path: the lengths of its weight's rows, `[out]` (see dora.ts). Not trained. */
+  /**
+   * Of a DoRA adapter, by module path: the lengths of its weight's rows, `[out]` (see dora.ts). One that can be trained
+   * (`config.dora`) has them in its parameters, and these are views.
+   */
   readonly magnitudes?: ReadonlyMap<string, Float32Array>;
+  /**
+   * The values that the parameters had at the start, where these changed something already (PiSSA): the adapter's update
+   * is what B A is now, less what it was then.
+   */
+  readonly start?: Float32Array;
 }
 
 /** An adapter with all variables zero, ready to be filled. */
 export function emptyAdapter(config: LoraConfig, modules: readonly LinearModule[]): Adapter {
   const chosen = targetModules(config, modules);
-  return { config, modules: chosen, parameters: allocateParameters(loraVariables(config, chosen)) };
+  const parameters = allocateParameters(loraVariables(config, chosen));
+  const adapter = { config, modules: chosen, parameters };
+  if (!config.dora) return adapter;
+  const values = views(parameters.slots, parameters.values);
+  const magnitudes = chosen.map(
+    (module) => [module.path, values[variableName(module, "magnitude")]!.data] as const,
+  );
+  return { ...adapter, magnitudes: new Map(magnitudes) };
 }
 
-/** A new adapter, which changes nothing until it is trained. The same seed gives the same values. */
+/**
+ * A new adapter, which changes nothing until it is trained; one of DoRA or PiSSA after `startDora` or `startPissa`. The
+ * same seed gives the same values.
+ */
 export function createAdapter(
   config: LoraConfig,
   modules: readonly LinearModule[],
@@ -37,11 +56,22 @@ export function createAdapter(
   return adapter;
 }
 
+/** A module's matrices among an adapter's parameters, or among other values of that form. */
+export function variablesOf(
+  { parameters }: Adapter,
+  module: LinearModule,
+  values: Float32Array = parameters.values,
+): { readonly a: Float32Array; readonly b: Float32Array } {
+  const named = views(parameters.slots, values);
+  return { a: named[variableName(module, "a")]!.data, b: named[variableName(module, "b")]!.data };
+}
+
 /**
  * Whether no module has both an A and a B with values in them: then the model computes what it does without the adapter.
  * What DoRA changes depends on the base's weights too, so an adapter with magnitudes is never found to change nothing.
  */
-export function changesNothing({ modules, parameters, magnitudes }: Adapter): boolean {
+export function changesNothing({ modules, parameters, magnitudes, start }: Adapter): boolean {
+  if (start !== undefined) return start.every((value, i) => value === parameters.values[i]);
   const variables = views(parameters.slots, parameters.values);
   const isZero = (name: string) => variables[name]!.data.every((value) => value === 0);
   return (
@@ -52,6 +82,19 @@ export function changesNothing({ modules, parameters, magnitudes }: Adapter): bo
   );
 }
 
+const startName = (variable: string) => `start:${variable}`;
+
+/** What every program of an adapter that has a `start` takes besides its parameters. */
+export const startInputs = ({ parameters, start }: Adapter): Record<string, HostTensor> =>
+  start === undefined
+    ? {}
+    : Object.fromEntries(
+        Object.entries(views(parameters.slots, start)).map(([name, value]) => [
+          startName(name),
+          value,
+        ]),
+      );
+
 /** The adapter's part of a graph: its variables as trainable inputs, and what it does to each module. */
 export interface AdapterGraph {
   readonly trainable: ReadonlyMap<string, Tensor>;
@@ -60,15 +103,20 @@ export interface AdapterGraph {
 
 /**
  * `dropoutSeed`, an int32 scalar, is given for training only: elsewhere nothing is dropped. The modules in `gained`,
- * those with magnitudes by default, have a gain as input.
+ * those with magnitudes by default, have a gain as input; with `weight`, which gives a module's weight, they have their
+ * magnitudes as variables.
  */
 export function adapterGraph(
   adapter: Adapter | undefined,
-  options: { dropoutSeed?: Tensor; gained?: ReadonlySet<string> } = {},
+  options: {
+    dropoutSeed?: Tensor;
+    gained?: ReadonlySet<string>;
+    weight?: (path: string) => Tensor;
+  } = {},
 ): AdapterGraph {
   if (adapter === undefined) return { trainable: new Map(), adapt: () => undefined };
   const { dropoutSeed, gained = new Set(adapter.magnitudes?.keys()) } = options;
-  const { config, modules, parameters } = adapter;
+  const { config, modules, parameters, start } = adapter;
   const trainable = new Map(parameters.slots.map(({ name, shape }) => [name, input(name, shape)]));
   const byPath = new Map(modules.map((module) => [module.path, module]));
   return {
@@ -76,15 +124,28 @@ export function adapterGraph(
     adapt: (path) => {
       const module = byPath.get(path);
       if (module === undefined) return undefined;
-      const delta = loraDelta(config, module, (name) => trainable.get(name)!);
+      const variable = (name: string) => trainable.get(name)!;
+      const delta = loraDelta(config, module, variable);
+      const before =
+        start && loraDelta(config, module, (name) => input(startName(name), variable(name).shape));
+      const frozen = (x: Tensor, y: Tensor) => (before ? subtract(y, before(x)) : y);
       const rate = config.dropout ?? 0;
       const dropped = (x: Tensor) =>
         rate === 0 || dropoutSeed === undefined
           ? x
           : dropout(x, { rate, seed: dropoutSeed }, modules.indexOf(module));
-      if (!gained.has(path)) return (x, y) => add(y, delta(dropped(x)));
-      const gain = input(gainName(module), [module.outFeatures]);
-      return (x, y) => multiply(add(y, delta(dropped(x))), gain);
+      const sum = (x: Tensor, y: Tensor) => add(frozen(x, y), delta(dropped(x)));
+      if (!gained.has(path)) return sum;
+      const gain = options.weight
+        ? trainingGain(
+            options.weight(path),
+            variable(variableName(module, "a")),
+            variable(variableName(module, "b")),
+            variable(variableName(module, "magnitude")),
+            scaleOf(config, module),
+          )
+        : input(gainName(module), [module.outFeatures]);
+      return (x, y) => multiply(sum(x, y), gain);
     },
   };
 }

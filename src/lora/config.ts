@@ -7,6 +7,9 @@ import type { LinearModule } from "../nn/linear.js";
  */
 export type LoraLayout = "keras" | "standard";
 
+export const adapterStarts = ["random", "pissa"] as const;
+export type AdapterStart = (typeof adapterStarts)[number];
+
 export interface LoraConfig {
   readonly rank: number;
   /** The update is alpha / rank · B A. */
@@ -16,6 +19,13 @@ export interface LoraConfig {
   readonly layout: LoraLayout;
   /** Probability with which training drops an element of an adapter's input; default 0. */
   readonly dropout?: number;
+  /** Also train the length of each row of W + s·B A (DoRA); in the standard layout only. */
+  readonly dora?: boolean;
+  /**
+   * What training starts from: random numbers in A and zeros in B, or the largest singular values of the weight
+   * (PiSSA, see pissa.ts); in the standard layout only. Default "random".
+   */
+  readonly start?: AdapterStart;
   /** Numbers of the blocks that get an adapter; default: all. */
   readonly layers?: readonly number[];
   /** The update is alpha / √rank · B A instead (Kalajdzievski 2023, arXiv:2312.03732). */
@@ -72,6 +82,18 @@ export function requireSensible(config: LoraConfig, modules: readonly LinearModu
   }
   const { alpha } = config;
   if (!(alpha > 0)) throw new FacetError(`LoRA alpha must be positive, not ${alpha}.`);
+  for (const [method, isAsked] of [
+    ["DoRA", config.dora],
+    ["PiSSA", config.start === "pissa"],
+  ] as const) {
+    if (!isAsked || config.layout === "standard") continue;
+    throw new FacetError(
+      `${method} has no form with Keras's variables. Use it with --layout standard.`,
+    );
+  }
+  if (config.dora && config.start === "pissa") {
+    throw new FacetError("DoRA and PiSSA exclude each other: choose one.");
+  }
   const { dropout = 0 } = config;
   if (!(dropout >= 0 && dropout < 1)) {
     throw new FacetError(`LoRA dropout must be at least 0 and below 1, not ${dropout}.`);

@@ -1,5 +1,6 @@
 import type { Engine, HostTensor } from "../engines/engine.js";
 import { views } from "../engines/parameters.js";
+import type { StoredTensor } from "../formats/storedTensor.js";
 import {
   add,
   divide,
@@ -9,6 +10,7 @@ import {
   program,
   reshape,
   sqrt,
+  stopGradient,
   sum,
   type Tensor,
   toFloat32,
@@ -29,20 +31,50 @@ export const gainName = (module: LinearModule) => `${module.path}.lora_gain`;
  * gain `[out]` of weight `[out, in]`, A `[r, in]`, B `[out, r]` and m `[out]`. W + s·B A is not formed: for a row w of W
  * and b of B, ‖w + s·b A‖² = ‖w‖² + b · (2s·A w + s²·A Aᵀ b).
  */
-export function doraGain(
+export const doraGain = (
   weight: Tensor,
   a: Tensor,
   b: Tensor,
   magnitude: Tensor,
   scale: number,
-): Tensor {
+): Tensor => divide(magnitude, rowLengths(weight, a, b, scale));
+
+/** As `doraGain`, with the lengths as constants for the backward pass, as the paper has it (section 4.3). */
+export const trainingGain = (
+  weight: Tensor,
+  a: Tensor,
+  b: Tensor,
+  magnitude: Tensor,
+  scale: number,
+): Tensor => divide(magnitude, stopGradient(rowLengths(weight, a, b, scale)));
+
+/** ‖W + s·B A‖ of each row, `[out]`. */
+function rowLengths(weight: Tensor, a: Tensor, b: Tensor, scale: number): Tensor {
   const wide = toFloat32(weight);
   const inner = add(
     matmul(wide, a, { transposeB: true, scale: 2 * scale }),
     matmul(b, matmul(a, a, { transposeB: true }), { scale: scale ** 2 }),
   );
   const squares = add(sum(multiply(wide, wide), [1]), sum(multiply(b, inner), [1]));
-  return divide(magnitude, reshape(sqrt(squares), magnitude.shape));
+  return reshape(sqrt(squares), [weight.shape[0]!]);
+}
+
+/** Gives a new DoRA adapter the magnitudes that change nothing: the lengths of the weights' rows, while B is zero. */
+export function startDora(
+  { modules, magnitudes }: Adapter,
+  weight: (path: string) => StoredTensor,
+): void {
+  for (const { path, inFeatures } of modules) {
+    const lengths = magnitudes!.get(path)!;
+    let row = 0;
+    for (const piece of weight(path).read()) {
+      for (let at = 0; at < piece.length; at += inFeatures) {
+        let squares = 0;
+        for (let i = at; i < at + inFeatures; i++) squares += piece[i]! * piece[i]!;
+        lengths[row++] = Math.sqrt(squares);
+      }
+    }
+  }
 }
 
 /** Gains of these modules, all 1: what an adapter without magnitudes has. */

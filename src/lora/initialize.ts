@@ -4,7 +4,7 @@ import type { LoraVariable } from "./variables.js";
 
 /**
  * Initial value of an adapter variable: B is zero, so that training starts at the base model; A is
- * uniform. "keras" is he_uniform, U(±√(6 / fan_in)), with fan_in over all axes but the last;
+ * uniform. Magnitudes, which depend on the weights, are zero too until `startDora` sets them. "keras" is he_uniform, U(±√(6 / fan_in)), with fan_in over all axes but the last;
  * "standard" is kaiming_uniform(√5), U(±1 / √in).
  */
 export function initialValue(
@@ -14,7 +14,7 @@ export function initialValue(
   index: number,
 ): Float32Array {
   const data = new Float32Array(variable.shape.reduce((a, b) => a * b, 1));
-  if (variable.matrix === "b") return data;
+  if (variable.matrix !== "a") return data;
   const fanIn = variable.shape.slice(0, -1).reduce((a, b) => a * b, 1);
   const limit =
     config.layout === "keras" ? Math.sqrt(6 / fanIn) : variable.module.inFeatures ** -0.5;

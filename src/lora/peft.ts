@@ -2,7 +2,7 @@ import { views } from "../engines/parameters.js";
 import { FacetError, nearestName } from "../errors.js";
 import type { LoraMatrices } from "../formats/loraMatrices.js";
 import type { LinearModule } from "../nn/linear.js";
-import { type Adapter, emptyAdapter } from "./adapter.js";
+import { type Adapter, emptyAdapter, variablesOf } from "./adapter.js";
 import { canonical } from "./canonical.js";
 import { type LoraConfig, rankOf, scaleOf } from "./config.js";
 import { sharesBetweenHeads, variableName } from "./variables.js";
@@ -36,10 +36,36 @@ export function matricesOf(adapter: Adapter): Map<string, LoraMatrices> {
     });
     const magnitude = magnitudes?.get(path);
     const scale = scaleOf(config, module);
-    const lora = { a, b, rank, inFeatures, outFeatures, scale };
+    const now = { a, b, rank, inFeatures, outFeatures, scale };
+    const lora = adapter.start
+      ? withoutStart(now, variablesOf(adapter, module, adapter.start))
+      : now;
     matrices.set(path, magnitude === undefined ? lora : { ...lora, magnitude });
   }
   return matrices;
+}
+
+/**
+ * B A − B₀ A₀ as one product of twice the rank, as PEFT converts a PiSSA adapter to one for the unchanged base
+ * (`subtract_mutated_init`, peft/tuners/lora/model.py).
+ */
+function withoutStart(
+  now: LoraMatrices,
+  start: { readonly a: Float32Array; readonly b: Float32Array },
+): LoraMatrices {
+  const { rank, outFeatures } = now;
+  const a = new Float32Array(2 * now.a.length);
+  a.set(now.a);
+  a.set(start.a, now.a.length);
+  const b = new Float32Array(2 * now.b.length);
+  for (let row = 0; row < outFeatures; row++) {
+    for (let r = 0; r < rank; r++) {
+      b[2 * row * rank + r] = now.b[row * rank + r]!;
+      b[(2 * row + 1) * rank + r] = -start.b[row * rank + r]!;
+    }
+  }
+  // The same scale, whatever it makes of the rank.
+  return { ...now, a, b, rank: 2 * rank };
 }
 
 /** Fills an adapter of this configuration from PEFT matrices; refuses what its layout cannot hold. */

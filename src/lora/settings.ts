@@ -1,7 +1,7 @@
 import { FacetError } from "../errors.js";
 import { firstMatches } from "../formats/peftPatterns.js";
 import type { LinearModule } from "../nn/linear.js";
-import type { LoraConfig, LoraLayout } from "./config.js";
+import type { AdapterStart, LoraConfig, LoraLayout } from "./config.js";
 
 /** An adapter's configuration as a person writes it: see the descriptions in `recipes/loraConfig.ts`. */
 export interface LoraSettings {
@@ -15,6 +15,8 @@ export interface LoraSettings {
   readonly layers?: string | undefined;
   readonly layout: LoraLayout;
   readonly dropout?: number | undefined;
+  readonly dora?: boolean | undefined;
+  readonly start?: AdapterStart | undefined;
 }
 
 /** Stands for every linear layer, as in PEFT. */
@@ -36,6 +38,8 @@ export function loraConfigOf(settings: LoraSettings, modules: readonly LinearMod
   const alphas = byPath(settings.alphaPattern ?? [], paths, "alpha-pattern");
   return {
     ...{ rank, alpha, targets, layout, dropout },
+    ...(settings.dora && { dora: true }),
+    ...(settings.start !== undefined && { start: settings.start }),
     ...(rslora && { rankStabilized: true }),
     ...(layers !== undefined && { layers }),
     ...(ranks.size > 0 && { ranks }),

@@ -4,24 +4,27 @@ import { type LoraConfig, rankOf, scaleOf, targetModules } from "./config.js";
 
 /** A trainable variable of an adapter. */
 export interface LoraVariable {
-  /** `<module path>.lora_a` or `.lora_b`. */
+  /** `<module path>.lora_a`, `.lora_b` or `.lora_magnitude`. */
   readonly name: string;
   readonly module: LinearModule;
-  readonly matrix: "a" | "b";
+  readonly matrix: "a" | "b" | "magnitude";
   readonly shape: readonly number[];
 }
 
-export const variableName = (module: LinearModule, matrix: "a" | "b") =>
+export const variableName = (module: LinearModule, matrix: LoraVariable["matrix"]) =>
   `${module.path}.lora_${matrix}`;
 
-/** Every variable of the adapter, A before B, module by module. */
+export const isMagnitude = (variable: string): boolean => variable.endsWith(".lora_magnitude");
+
+/** Every variable of the adapter, A before B before DoRA's magnitude, module by module. */
 export function loraVariables(
   config: LoraConfig,
   modules: readonly LinearModule[],
 ): readonly LoraVariable[] {
   return targetModules(config, modules).flatMap((module) => {
     const shapes = variableShapes(config, module);
-    return (["a", "b"] as const).map((matrix) => ({
+    const matrices = config.dora ? (["a", "b", "magnitude"] as const) : (["a", "b"] as const);
+    return matrices.map((matrix) => ({
       name: variableName(module, matrix),
       module,
       matrix,
@@ -30,7 +33,14 @@ export function loraVariables(
   });
 }
 
-function variableShapes(config: LoraConfig, module: LinearModule): Record<"a" | "b", number[]> {
+function variableShapes(
+  config: LoraConfig,
+  module: LinearModule,
+): Record<LoraVariable["matrix"], number[]> {
+  return { ...matrixShapes(config, module), magnitude: [module.outFeatures] };
+}
+
+function matrixShapes(config: LoraConfig, module: LinearModule): Record<"a" | "b", number[]> {
   const { inFeatures, outFeatures, heads, headsOf } = module;
   const { layout } = config;
   const rank = rankOf(config, module);

@@ -4,9 +4,9 @@ import { FacetError } from "../errors.js";
 import { readJsonObject } from "../formats/strictJson.js";
 import type { DownloadHooks } from "../hub/download.js";
 import type { Adapter } from "../lora/adapter.js";
-import { dropoutSeeds } from "../runtime/dropoutSeeds.js";
 import { planMemory, refuseTooLarge } from "../runtime/memory.js";
 import { openSession } from "../runtime/session.js";
+import { trainingInputs } from "../runtime/trainingInputs.js";
 import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
 import { type LoopState, startState, train } from "../training/loop.js";
 import type { Optimizer } from "../training/optimizers/optimizer.js";
@@ -26,6 +26,7 @@ import {
   writeJson,
 } from "./runFolder.js";
 import { openRunLog } from "./runLog.js";
+import { startAdapter } from "./startAdapter.js";
 import { writeAdapter } from "./writeAdapter.js";
 
 export interface FinetuneHooks {
@@ -81,7 +82,8 @@ async function execute(
   engine: Engine,
   { onEvent = () => {}, signal }: FinetuneHooks,
 ): Promise<FinetuneResult> {
-  const { config, model, dataset, adapter, source, totalSteps } = prepared;
+  const { config, model, dataset, source, totalSteps } = prepared;
+  const adapter = await startAdapter(folder, prepared, engine);
   const { parameters } = adapter;
   const paths = runPaths(folder);
   const trainable = parameters.values.length;
@@ -112,9 +114,14 @@ async function execute(
     // Every open program maps the weights; the ones not needed for a while are closed.
     await base.close();
     const trained = { tokens: 0, seconds: 0, loss: Number.NaN, accuracy: Number.NaN };
+    const { hiddenSize } = model.config;
+    const noise = config.neftune === undefined ? undefined : { alpha: config.neftune, hiddenSize };
     let lastGood = start;
     const training = train({
-      program: await tuned.training(config.sequenceLength, { recompute: config.recompute }),
+      program: await tuned.training(config.sequenceLength, {
+        recompute: config.recompute,
+        noise: noise !== undefined,
+      }),
       parameters,
       optimizer,
       schedule: learningRate,
@@ -123,7 +130,7 @@ async function execute(
       reduction: { kind: "mean" },
       clipNorm: config.clipNorm,
       start,
-      extraInputs: dropoutSeeds(adapter, config.seed),
+      extraInputs: trainingInputs(adapter, config.seed, noise),
       onStep: async (report, state) => {
         log.step(report);
         trained.tokens += report.targetTokens;

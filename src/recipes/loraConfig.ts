@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { adapterStarts } from "../lora/config.js";
 import { allLinear } from "../lora/settings.js";
 import { targets } from "../models/gemma/weights.js";
 
@@ -31,6 +32,21 @@ export const loraFields = {
     .string()
     .optional()
     .describe("numbers of the blocks that get an adapter, as in 0-3,8 (default: all)"),
+  dora: z
+    .boolean()
+    .default(false)
+    .describe("also train the length of each row of the weights (DoRA); needs --layout standard"),
+  start: z
+    .enum(adapterStarts)
+    .default("random")
+    .describe(
+      "what the adapter starts from; pissa: the weights' largest singular values, with --layout standard",
+    ),
+  neftune: z
+    .number()
+    .positive()
+    .optional()
+    .describe("size of the noise on embedded tokens in training (NEFTune's alpha, such as 5)"),
   layout: z
     .enum(["keras", "standard"])
     .default("keras")

@@ -4,9 +4,10 @@ import { FacetError } from "../errors.js";
 import type { Decoder } from "../generation/generate.js";
 import { input, type Program, type Tensor } from "../graph/index.js";
 import type { OpenModel } from "../hub/openModel.js";
-import { type Adapter, adapterGraph } from "../lora/adapter.js";
+import { type Adapter, adapterGraph, startInputs } from "../lora/adapter.js";
 import { scaleOf } from "../lora/config.js";
 import { computeGains, unitGains } from "../lora/dora.js";
+import { isMagnitude } from "../lora/variables.js";
 import { frozenWeights } from "../models/gemma/model.js";
 import {
   evaluationProgram,
@@ -15,6 +16,7 @@ import {
   logitsProgram,
   trainingProgram,
 } from "../models/gemma/programs.js";
+import { dropoutSeedName, noiseSeedName, noiseSizeName } from "./trainingInputs.js";
 
 /** A model, an engine and perhaps an adapter: programs are compiled when first needed, and kept. */
 export interface Session {
@@ -28,17 +30,20 @@ export interface Session {
    * handed out before keeps its adapter.
    */
   use(adapter: Adapter): Promise<void>;
-  /** Forward and backward. `recompute` trades time for the memory of activations. */
-  training(maxLength: number, options: { recompute: boolean }): Promise<Executable>;
+  /**
+   * Forward and backward. `recompute` trades time for the memory of activations; with `noise` the embedded tokens get
+   * NEFTune's.
+   */
+  training(
+    maxLength: number,
+    options: { recompute: boolean; noise?: boolean },
+  ): Promise<Executable>;
   evaluation(maxLength: number): Promise<Executable>;
   logits(maxLength: number): Promise<Executable>;
   decoder(maxLength: number): Promise<Decoder>;
   /** Closes every program; one that is needed again is compiled again. */
   close(): Promise<void>;
 }
-
-/** Input of a training program whose adapter has dropout: an int32 scalar, another one at every step. */
-export const dropoutSeedName = "dropoutSeed";
 
 /**
  * Opens a session with an adapter in use, or none. `others` are adapters that it can be switched to: all must have the
@@ -58,7 +63,13 @@ export function openSession(
   const gained = new Set(adapters.flatMap(({ magnitudes }) => [...(magnitudes?.keys() ?? [])]));
   const graph: GemmaGraph = { config, tensor, ...adapterGraph(adapter, { gained }) };
   const dropoutSeed = input(dropoutSeedName, [], "int32");
-  const trainingGraph: GemmaGraph = { config, tensor, ...adapterGraph(adapter, { dropoutSeed }) };
+  const weight = (path: string) => tensor(`${path}.weight`);
+  const trainingGraph: GemmaGraph = {
+    config,
+    tensor,
+    ...adapterGraph(adapter, { dropoutSeed, weight }),
+  };
+  const noise = { seed: input(noiseSeedName, [], "int32"), size: input(noiseSizeName, []) };
   const loaded = new Map(adapters.map((one) => [one, putOn(one, gained, tensor, engine)]));
   const none: Loaded = { adapter: undefined, parameters: {}, ready: async () => {} };
   let current = adapter === undefined ? none : loaded.get(adapter)!;
@@ -96,13 +107,16 @@ export function openSession(
       await found.ready();
       current = found;
     },
-    async training(maxLength, { recompute }) {
-      if (gained.size > 0) {
-        throw new FacetError("A DoRA adapter can be used and exported, but not trained.");
+    async training(maxLength, { recompute, noise: noisy = false }) {
+      if (gained.size > 0 && !adapter?.config.dora) {
+        throw new FacetError(
+          "A DoRA adapter that was loaded can be used and exported, not trained.",
+        );
       }
-      const kind = `training${recompute ? " with recomputation" : ""}`;
+      const kind = `training${recompute ? " with recomputation" : ""}${noisy ? " with noise" : ""}`;
+      const built = noisy ? { ...trainingGraph, noise } : trainingGraph;
       return compile(kind, maxLength, (length) =>
-        trainingProgram(trainingGraph, { maxLength: length, recompute }),
+        trainingProgram(built, { maxLength: length, recompute }),
       );
     },
     async evaluation(maxLength) {
@@ -146,12 +160,16 @@ function putOn(
   engine: Engine,
 ): Loaded {
   const { slots, values } = adapter.parameters;
+  // Here magnitudes are in the gains.
+  const matrices = slots.filter(({ name }) => !isMagnitude(name));
   const gains = unitGains(adapter.modules.filter(({ path }) => gained.has(path)));
   let ready: Promise<void> | undefined;
   return {
     adapter,
-    parameters: { ...views(slots, values), ...gains },
+    parameters: { ...views(matrices, values), ...startInputs(adapter), ...gains },
     ready() {
+      // What is being trained has other gains every time.
+      if (adapter.config.dora) ready = undefined;
       ready ??= computeGains(adapter, (path) => tensor(`${path}.weight`), engine, gains);
       return ready;
     },

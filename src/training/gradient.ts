@@ -47,7 +47,7 @@ export async function computeGradient(
   parameters: Parameters,
   batches: readonly Batch[],
   reduction: LossReduction,
-  extraInputs: (microBatch: number) => Record<string, HostTensor> = () => ({}),
+  extraInputs: (microBatch: number, batch: Batch) => Record<string, HostTensor> = () => ({}),
 ): Promise<GradientResult> {
   const targetTokens = batches.reduce((sum, batch) => sum + batch.targetTokens, 0);
   const rows = batches.reduce((sum, batch) => sum + batch.size, 0);
@@ -64,7 +64,7 @@ export async function computeGradient(
         view,
       ]),
     );
-    const inputs = { ...batchInputs(batch, divisor), ...values, ...extraInputs(index) };
+    const inputs = { ...batchInputs(batch, divisor), ...values, ...extraInputs(index, batch) };
     const outputs = await program.run(inputs, into);
     loss += outputs.loss!.data[0]!;
     correct += outputs.correct!.data[0]! * divisor;

@@ -65,7 +65,11 @@ export interface TrainOptions {
   readonly clipNorm?: number | undefined;
   readonly start?: LoopState;
   /** What the program wants besides batch and parameters, for a step (from 0) and a micro-batch. */
-  readonly extraInputs?: (step: number, microBatch: number) => Record<string, HostTensor>;
+  readonly extraInputs?: (
+    step: number,
+    microBatch: number,
+    batch: Batch,
+  ) => Record<string, HostTensor>;
   /** Called after every step, with the state to resume from; the next step waits for it. */
   readonly onStep?: (report: StepReport, state: LoopState) => void | Promise<void>;
   /** Asked after every step; true ends the loop early. */
@@ -83,7 +87,8 @@ export async function train(options: TrainOptions): Promise<LoopState> {
     const began = performance.now();
     const batches = source.batches(state.epoch, state.index);
     const { step: done } = state;
-    const extra = (microBatch: number) => options.extraInputs?.(done, microBatch) ?? {};
+    const extra = (microBatch: number, batch: Batch) =>
+      options.extraInputs?.(done, microBatch, batch) ?? {};
     const result = await computeGradient(program, parameters, batches, reduction, extra);
     const gradientNorm = globalNorm(parameters.gradients);
     const learningRate = schedule(state.step);

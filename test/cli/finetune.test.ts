@@ -122,6 +122,8 @@ describe("facet finetune", () => {
       "error: The optimizer lion has no use for momentum; it has beta1, beta2.",
     ],
     [["--decay-fraction", "0.1"], 'error: decayFraction is for the schedule "wsd"'],
+    [["--dora"], "error: DoRA has no form with Keras's variables. Use it with --layout standard."],
+    [["--start", "pissa"], "error: PiSSA has no form with Keras's variables."],
     [["--layers", "0,7"], "error: --layers 0,7: the model has layers 0 to 2, no 7."],
     [["--rank-pattern", "o_proj=8"], '--rank-pattern: "o_proj" matches none of the layers'],
     [["--schedule", "linaer"], 'error: Unknown --schedule "linaer". Did you mean "linear"?'],
@@ -207,6 +209,37 @@ describe("facet finetune, interrupted", () => {
     expect((await finetune("--resume", "--run", "average-parts")).code).toBe(0);
     expect(adapter("average-parts").equals(adapter("average"))).toBe(true);
     expect(adapter("last").equals(adapter("average"))).toBe(false);
+  });
+
+  it.each([
+    ["dora", ["--dora"]],
+    ["pissa", ["--start", "pissa", "--alpha", "8"]],
+    ["neftune", ["--neftune", "5", "--micro-batch-size", "1"]],
+  ])("goes on exactly with %s, and exports what it trained", async (method, given) => {
+    const options = [
+      ...[...data, "--epochs", "2", "--batch-size", "2", "--learning-rate", "0.01"],
+      ...["--layout", "standard", "--modules", "all-linear", ...given],
+    ];
+    expect((await finetune(...options, "--run", method)).code).toBe(0);
+    const parts = `${method}-parts`;
+    const args = ["finetune", ...options, "--save-every", "3", "--run", parts];
+    const running = startFacet(args, folder);
+    await running.says("Training 12/40");
+    running.process.kill("SIGKILL");
+    await running.ended;
+    expect((await finetune("--resume", "--run", parts)).code).toBe(0);
+    expect(adapter(parts).equals(adapter(method))).toBe(true);
+
+    const checkpoint = latestCheckpoint(path(method, "checkpoints"))!;
+    const losses = await Promise.all(
+      [method, checkpoint].map(async (given) => {
+        const args = ["evaluate", ...data, "--adapter", given, "--json"];
+        return JSON.parse((await runFacet(args, folder)).stdout).loss;
+      }),
+    );
+    expect(losses[0] / losses[1]).toBeCloseTo(1, 5);
+    const base = await runFacet(["evaluate", ...data, "--json"], folder);
+    expect(losses[0]).toBeLessThan(0.7 * JSON.parse(base.stdout).loss);
   });
 
   it("refuses options that resuming would ignore", async () => {

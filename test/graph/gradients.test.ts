@@ -9,9 +9,12 @@ import {
   gradients,
   input,
   lessOrEqual,
+  multiply,
   nodesBefore,
   type Operation,
+  program,
   reshape,
+  stopGradient,
   sum,
   toFloat32,
   uniform,
@@ -19,6 +22,7 @@ import {
 import { checkGradient, operationsOf } from "./gradientCase.js";
 import { gradientCases } from "./gradientCases.js";
 import { operationNames } from "./operationNames.js";
+import { evaluateProgram } from "./referenceEngine.js";
 import { reference } from "./referenceOperations.js";
 
 const sources = ["input", "weight", "constant"];
@@ -44,7 +48,7 @@ const notDifferentiable: Readonly<Record<string, Operation>> = {
 describe("every operation of src/graph", () => {
   test("is differentiated below, or is known not to be differentiable", () => {
     const covered = [...Object.keys(gradientCases), ...Object.keys(notDifferentiable)];
-    expect(operationNames().sort()).toEqual([...covered, ...sources].sort());
+    expect(operationNames().sort()).toEqual([...covered, ...sources, "stopGradient"].sort());
     for (const [name, operation] of Object.entries(notDifferentiable)) {
       expect(operation.name).toBe(name);
       expect(operation.gradient).toBeUndefined();
@@ -80,6 +84,15 @@ describe("the gradient of", () => {
       });
     },
   );
+});
+
+test("stopGradient gives its input, and the backward pass takes it for a constant", () => {
+  const y = multiply(x, stopGradient(x));
+  const [dx] = gradients(reshape(sum(y), []), [x]);
+  const values = { data: Float64Array.of(1, 2, 3, 4), shape: [2, 2] };
+  const result = evaluateProgram(program({ y, dx: dx! }), { x: values });
+  expect([...result.y!.data]).toEqual([1, 4, 9, 16]);
+  expect([...result.dx!.data]).toEqual([1, 2, 3, 4]);
 });
 
 test("only crossEntropy's weighted sum is differentiable", () => {

@@ -185,6 +185,7 @@ export const reference: Readonly<Record<string, Evaluate>> = {
   ],
   cast: ([x]) => [x!],
   barrier: ([x]) => [x!],
+  stopGradient: ([x]) => [x!],
   sum: ([x], { axes }) => [sum(x!, axes as number[])],
   mean: ([x], { axes }) => {
     const total = sum(x!, axes as number[]);

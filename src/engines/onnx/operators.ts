@@ -109,6 +109,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   sqrt: direct("Sqrt"),
   tanh: direct("Tanh"),
   sigmoid: direct("Sigmoid"),
+  stopGradient: direct("Identity"),
   lessOrEqual: direct("LessOrEqual"),
   select: direct("Where"),
   sum: reduction("ReduceSum"),

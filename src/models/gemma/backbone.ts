@@ -13,6 +13,7 @@ import {
   type AttentionView,
   attention,
 } from "../../nn/attention.js";
+import { type EmbeddingNoise, withNoise } from "../../nn/embeddingNoise.js";
 import { geglu } from "../../nn/geglu.js";
 import { norm } from "../../nn/norm.js";
 import type { GemmaConfig } from "./config.js";
@@ -24,6 +25,7 @@ export interface ForwardContext extends Omit<AttentionContext, keyof AttentionVi
   readonly views: readonly AttentionView[];
   /** Recompute each block's activations in the backward pass instead of keeping them. */
   readonly recompute: boolean;
+  readonly noise?: EmbeddingNoise | undefined;
 }
 
 const attentionShape = (config: GemmaConfig): AttentionShape => ({
@@ -55,7 +57,8 @@ export function gemmaBackbone(
   context: ForwardContext,
 ): Tensor {
   const tokens = multiplyDims(context.batch, context.length);
-  let x = multiply(gatherRows(w.embedding, reshape(ids, [tokens])), Math.sqrt(config.hiddenSize));
+  const embedded = withNoise(gatherRows(w.embedding, reshape(ids, [tokens])), context.noise);
+  let x = multiply(embedded, Math.sqrt(config.hiddenSize));
   w.blocks.forEach((block, layer) => {
     const layerContext = { ...context, ...context.views[layer]! };
     const build = () => decoderBlock(x, block, config, layerContext, layer);

@@ -13,6 +13,7 @@ import {
   symbol,
   type Tensor,
 } from "../../graph/index.js";
+import type { EmbeddingNoise } from "../../nn/embeddingNoise.js";
 import type { Adaptation } from "../../nn/linear.js";
 import { softCap } from "../../nn/softCap.js";
 import { type ForwardContext, gemmaBackbone } from "./backbone.js";
@@ -29,6 +30,8 @@ export interface GemmaGraph {
   readonly adapt: (module: string) => Adaptation | undefined;
   /** Inputs to differentiate with respect to, by name. */
   readonly trainable: ReadonlyMap<string, Tensor>;
+  /** Noise on the embedded tokens, in training only. */
+  readonly noise?: EmbeddingNoise | undefined;
 }
 
 export interface ProgramOptions {
@@ -38,7 +41,11 @@ export interface ProgramOptions {
 
 const [B, T, P, R] = ["B", "T", "P", "R"].map(symbol);
 
-function forward(model: GemmaGraph, maxLength: number, { recompute = false } = {}) {
+function forward(
+  model: GemmaGraph,
+  maxLength: number,
+  { recompute = false, noise }: { recompute?: boolean; noise?: EmbeddingNoise | undefined } = {},
+) {
   const { config } = model;
   const ids = input("ids", [B!, T!], "int32");
   const positions = input("positions", [B!, T!], "int32");
@@ -48,6 +55,7 @@ function forward(model: GemmaGraph, maxLength: number, { recompute = false } = {
     positions,
     views: layerViews(config, maxLength),
     recompute,
+    noise,
   };
   const w = gemmaWeights(config, model.tensor, model.adapt);
   return { hidden: gemmaBackbone(ids, w, config, context), w };
@@ -88,7 +96,7 @@ export function trainingProgram(
   model: GemmaGraph,
   options: ProgramOptions & { recompute: boolean },
 ): Program {
-  const { hidden, w } = forward(model, options.maxLength, options);
+  const { hidden, w } = forward(model, options.maxLength, { ...options, noise: model.noise });
   const { loss, correct, rowLoss } = head(model, hidden, w.embedding);
   const names = [...model.trainable.keys()];
   const slopes = gradients(loss, [...model.trainable.values()]);

@@ -1,0 +1,47 @@
+import { hasStart, readStart, writeStart } from "../adapters/runStart.js";
+import type { Engine } from "../engines/engine.js";
+import { FacetError } from "../errors.js";
+import { storedTensor } from "../formats/safetensors.js";
+import type { Adapter } from "../lora/adapter.js";
+import { openProducts } from "../lora/denseProducts.js";
+import { startDora } from "../lora/dora.js";
+import { startPissa } from "../lora/pissa.js";
+import { latestCheckpoint } from "../training/checkpoints.js";
+import type { Prepared } from "./prepare.js";
+import { runPaths } from "./runFolder.js";
+
+/**
+ * A run's adapter with what depends on the model's weights: DoRA's magnitudes, or PiSSA's start, which is kept in the
+ * run's folder. Throws a FacetError for weights that cannot give it, and for a run that has lost it.
+ */
+export async function startAdapter(
+  folder: string,
+  { adapter, model }: Prepared,
+  engine: Engine,
+): Promise<Adapter> {
+  const { dora, start } = adapter.config;
+  const weight = (path: string) => storedTensor(model.weights.get(`${path}.weight`)!);
+  if (dora) {
+    if ([...model.frozen.values()].some((stored) => "bits" in stored)) {
+      throw new FacetError(
+        "DoRA needs the lengths of the weights' rows, which weights of 8 or 4 bits do not give. Use --weights bf16 or f32.",
+      );
+    }
+    startDora(adapter, weight);
+  }
+  if (start !== "pissa") return adapter;
+  if (hasStart(folder)) return readStart(folder, adapter);
+  if (latestCheckpoint(runPaths(folder).checkpoints) !== undefined) {
+    throw new FacetError(
+      `${folder} has lost start.safetensors, without which its checkpoints cannot be used.`,
+    );
+  }
+  const products = await openProducts(engine);
+  try {
+    const started = await startPissa(adapter, weight, products);
+    writeStart(folder, started);
+    return started;
+  } finally {
+    await products.close();
+  }
+}
