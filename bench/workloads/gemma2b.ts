@@ -9,6 +9,7 @@ import { onnxEngine } from "../../src/engines/onnx/engine.js";
 import { generateTokens } from "../../src/generation/generate.js";
 import { greedy } from "../../src/generation/samplers.js";
 import { openModel } from "../../src/hub/openModel.js";
+import type { WeightType } from "../../src/hub/weightTypes.js";
 import { createAdapter } from "../../src/lora/adapter.js";
 import { gemmaModules } from "../../src/models/gemma/weights.js";
 import { openSession, requireTokenizer } from "../../src/runtime/session.js";
@@ -18,57 +19,53 @@ import { type TrainingSample, timedTraining } from "../stepTimes.js";
 import { timedEngine } from "../stopwatch.js";
 
 const sequenceLength = 512;
-const prompt = "What should I do on a trip to Europe?";
+const question = "What should I do on a trip to Europe?";
 
 export interface Gemma2bOptions {
   readonly folder: string;
+  readonly weights: WeightType;
   readonly data: string;
   readonly steps: number;
   readonly newTokens: number;
   readonly threads: number;
 }
 
-export interface Gemma2bSample extends TrainingSample {
+export interface Gemma2bTraining extends TrainingSample {
   readonly parameters: number;
   /** Tokens of each step's row. */
   readonly lengths: readonly number[];
-  readonly generated: readonly number[];
+  readonly memory: ResidentMemory;
+}
+
+export interface Gemma2bGeneration {
+  readonly ids: readonly number[];
   readonly text: string;
   readonly secondsPerToken: readonly number[];
-  readonly afterTraining: ResidentMemory;
-  readonly afterGeneration: ResidentMemory;
+  readonly memory: ResidentMemory;
 }
 
 /**
  * LoRA rank 4 in Keras's layout on the tutorial's rows that are nearest to the sequence length, one
- * row a step; then, with the training program closed, greedy generation with the adapter.
+ * row a step, with recomputation.
  */
-export async function openGemma2b(options: Gemma2bOptions): Promise<() => Promise<Gemma2bSample>> {
-  const model = await openModel(options.folder);
-  const tokenizer = requireTokenizer(model);
-  const all: Row[] = [];
-  for await (const row of dataRows([options.data])) all.push(row);
-  const rows = filterRows(all, ["no-context"]).slice(0, 1000);
-  const template = chooseTemplate("tutorial", rows);
+export async function openGemma2bTraining(
+  options: Gemma2bOptions,
+): Promise<() => Promise<Gemma2bTraining>> {
+  const { tokenizer, model, adapter, engine } = await openTuned(options);
+  const { template, rows } = await readTutorial(options.data, 1400);
   const { examples } = prepareExamples(rows, { template, tokenizer, sequenceLength });
   const distance = ({ ids, truncated }: (typeof examples)[number]) =>
     Math.abs(ids.length - 1 + truncated - sequenceLength);
   const chosen = [...examples].sort((a, b) => distance(a) - distance(b)).slice(0, options.steps);
   const batches = chosen.map((_, i) => makeBatch(chosen, [i], tokenizer.padId));
-
-  const adapter = createAdapter(
-    { rank: 4, alpha: 4, targets: ["q_proj", "v_proj"], layout: "keras" },
-    gemmaModules(model.config),
-    0,
-  );
   const { parameters } = adapter;
-  const clock = timedEngine(onnxEngine({ threads: options.threads }));
+  const clock = timedEngine(engine);
   return async () => {
-    const training = openSession(model, clock.engine, adapter);
+    const session = openSession(model, clock.engine, adapter);
     const sample = await timedTraining(
       clock,
       {
-        program: await training.training(sequenceLength, { recompute: false }),
+        program: await session.training(sequenceLength, { recompute: true }),
         parameters,
         optimizer: adamW(parameters.slots, { weightDecay: 0.01 }),
         schedule: () => 5e-5,
@@ -80,33 +77,57 @@ export async function openGemma2b(options: Gemma2bOptions): Promise<() => Promis
         process.stderr.write(`step ${step}: loss ${loss.toFixed(4)}, ${seconds.toFixed(1)} s\n`);
       },
     );
-    const afterTraining = residentMemory();
-    await training.close();
+    const memory = residentMemory();
+    await session.close();
+    const lengths = batches.map((batch) => batch.length);
+    return { ...sample, parameters: parameters.values.length, lengths, memory };
+  };
+}
 
-    const generation = openSession(model, clock.engine, adapter);
-    const ids = promptIds(template, { instruction: prompt }, tokenizer);
-    const maxLength = ids.length + options.newTokens;
-    const decoder = await generation.decoder(maxLength);
-    const generated: number[] = [];
+/** Greedy generation with an adapter on the model. */
+export async function openGemma2bGeneration(
+  options: Gemma2bOptions,
+): Promise<() => Promise<Gemma2bGeneration>> {
+  const { tokenizer, model, adapter, engine } = await openTuned(options);
+  const { template } = await readTutorial(options.data, 10);
+  return async () => {
+    const session = openSession(model, engine, adapter);
+    const prompt = promptIds(template, { instruction: question }, tokenizer);
+    const maxLength = prompt.length + options.newTokens;
+    const decoder = await session.decoder(maxLength);
+    const ids: number[] = [];
     const secondsPerToken: number[] = [];
     const settings = { maxLength, sampler: greedy(), stopIds: [] };
     let began = performance.now();
-    for await (const [id] of generateTokens(decoder, [ids], settings)) {
-      generated.push(id!);
+    for await (const [id] of generateTokens(decoder, [prompt], settings)) {
+      ids.push(id!);
       secondsPerToken.push((performance.now() - began) / 1000);
       began = performance.now();
     }
-    const afterGeneration = residentMemory();
-    await generation.close();
-    return {
-      ...sample,
-      parameters: parameters.values.length,
-      lengths: batches.map((batch) => batch.length),
-      generated,
-      text: tokenizer.decode(generated),
-      secondsPerToken,
-      afterTraining,
-      afterGeneration,
-    };
+    const memory = residentMemory();
+    await session.close();
+    return { ids, text: tokenizer.decode(ids), secondsPerToken, memory };
   };
+}
+
+async function openTuned({ folder, weights, threads }: Gemma2bOptions) {
+  const onNotice = (text: string) => process.stderr.write(`${text}\n`);
+  const model = await openModel(folder, { weights, onNotice });
+  const adapter = createAdapter(
+    { rank: 4, alpha: 4, targets: ["q_proj", "v_proj"], layout: "keras" },
+    gemmaModules(model.config),
+    0,
+  );
+  return { model, adapter, tokenizer: requireTokenizer(model), engine: onnxEngine({ threads }) };
+}
+
+/** Those of the first rows that have no context, and the template that makes text of them. */
+async function readTutorial(data: string, count: number) {
+  const all: Row[] = [];
+  for await (const row of dataRows([data])) {
+    all.push(row);
+    if (all.length === count) break;
+  }
+  const rows = filterRows(all, ["no-context"]);
+  return { rows, template: chooseTemplate("tutorial", rows) };
 }

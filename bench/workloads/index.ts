@@ -1,7 +1,7 @@
 import { openDolly } from "./dollyNano.js";
 import { openExport2b } from "./export2b.js";
 import { openGemm } from "./gemm.js";
-import { openGemma2b } from "./gemma2b.js";
+import { openGemma2bGeneration, openGemma2bTraining } from "./gemma2b.js";
 import { openStep } from "./step.js";
 import { openWorkloadS } from "./workloadS.js";
 
@@ -11,7 +11,8 @@ export const workloads = {
   step: openStep,
   workloadS: openWorkloadS,
   dolly: openDolly,
-  gemma2b: openGemma2b,
+  gemma2bTraining: openGemma2bTraining,
+  gemma2bGeneration: openGemma2bGeneration,
   export2b: openExport2b,
 };
 

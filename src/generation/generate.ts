@@ -1,14 +1,12 @@
 import type { Executable, HostTensor } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
 import { createRandom } from "../random.js";
+import { type Cache, type CacheShape, openCache } from "./cache.js";
 import type { Sampler } from "./samplers.js";
 
 /** A compiled generation program and what its caller has to know about the model. */
-export interface Decoder {
+export interface Decoder extends CacheShape {
   readonly program: Executable;
-  readonly numLayers: number;
-  readonly numKeyValueHeads: number;
-  readonly headDim: number;
   readonly vocabularySize: number;
   /** Trainable inputs of the program, if it has any. */
   readonly parameters: Readonly<Record<string, HostTensor>>;
@@ -23,7 +21,7 @@ export interface GenerateOptions {
   readonly seed?: number;
 }
 
-/** A key position that no query reaches: padding on the left of a shorter prompt. */
+/** A key position that no query reaches: padding on the left of a shorter prompt, and places without a token. */
 const unreachable = 0x7fffffff;
 
 /**
@@ -45,16 +43,17 @@ export async function* generateTokens(
   const random = prompts.map(() => createRandom({ seed: options.seed ?? 0, stream: "sampling" }));
   const running = prompts.map((prompt) => prompt.length < options.maxLength);
   let next = prompts.map((prompt, row) => [...new Array<number>(padding[row]!).fill(0), ...prompt]);
-  let cache = emptyCache(decoder, batch);
-  let cached = 0;
+  const cache = openCache(decoder, batch);
+  const size = decoder.vocabularySize;
 
   while (running.some(Boolean)) {
-    const inputs = stepInputs(next, cached, padding);
-    const outputs = await decoder.program.run({ ...inputs, ...cache, ...decoder.parameters });
-    cached += next[0]!.length;
-    cache = grownCache(decoder, outputs);
+    const outputs = await decoder.program.run({
+      ...stepInputs(next, cache, padding),
+      ...cache.inputs(),
+      ...decoder.parameters,
+    });
+    cache.append(outputs);
     const logits = outputs.logits!.data as Float32Array;
-    const size = decoder.vocabularySize;
     const ids = next.map((_, row) =>
       running[row]
         ? options.sampler(
@@ -76,15 +75,14 @@ export async function* generateTokens(
   }
 }
 
-/** Inputs for rows of equally many new ids after `cached` ones. */
+/** Inputs for rows of equally many new ids after those that are cached. */
 function stepInputs(
   next: readonly (readonly number[])[],
-  cached: number,
+  { length: cached, capacity }: Cache,
   padding: readonly number[],
 ): Record<string, HostTensor> {
   const [batch, length] = [next.length, next[0]!.length];
   const shape = [batch, length];
-  const total = cached + length;
   const position = (row: number, place: number) => place - padding[row]!;
   const grid = (columns: number, value: (row: number, column: number) => number) =>
     Int32Array.from({ length: batch * columns }, (_, i) =>
@@ -94,27 +92,13 @@ function stepInputs(
     ids: { data: Int32Array.from(next.flat()), shape },
     positions: { data: grid(length, (b, t) => Math.max(0, position(b, cached + t))), shape },
     keyPositions: {
-      data: grid(total, (b, s) => (position(b, s) < 0 ? unreachable : position(b, s))),
-      shape: [batch, total],
+      data: grid(capacity + length, (b, s) => {
+        if (s >= cached && s < capacity) return unreachable;
+        const place = s < capacity ? s : cached + s - capacity;
+        return place < padding[b]! ? unreachable : position(b, place);
+      }),
+      shape: [batch, capacity + length],
     },
     rows: { data: Int32Array.from(next, (_, b) => (b + 1) * length - 1), shape: [batch] },
   };
 }
-
-const cacheKinds = ["keys", "values"] as const;
-
-function emptyCache(decoder: Decoder, batch: number): Record<string, HostTensor> {
-  const shape = [batch, decoder.numKeyValueHeads, 0, decoder.headDim];
-  const names = layers(decoder).flatMap((layer) => cacheKinds.map((kind) => `${kind}.${layer}`));
-  return Object.fromEntries(names.map((name) => [name, { data: new Float32Array(0), shape }]));
-}
-
-function grownCache(
-  decoder: Decoder,
-  outputs: Readonly<Record<string, HostTensor>>,
-): Record<string, HostTensor> {
-  const names = layers(decoder).flatMap((layer) => cacheKinds.map((kind) => `${kind}.${layer}`));
-  return Object.fromEntries(names.map((name) => [name, outputs[`new.${name}`]!]));
-}
-
-const layers = (decoder: Decoder) => Array.from({ length: decoder.numLayers }, (_, i) => i);

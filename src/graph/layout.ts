@@ -1,5 +1,6 @@
 import {
   addDims,
+  type Dim,
   elementCount,
   formatDim,
   formatShape,
@@ -61,9 +62,22 @@ const concatOperation: Operation = {
   },
 };
 
-/** b after a along an axis. It grows key/value caches and has no gradient. */
+/** b after a along an axis. It puts scores of new keys behind those of cached ones and has no gradient. */
 export const concat = (a: Tensor, b: Tensor, axis: number): Tensor =>
   apply1(concatOperation, [a, b], { axis });
+
+const sliceOperation: Operation = {
+  name: "slice",
+  infer: ([x], { axis, size }) => {
+    if ((axis as number) >= x!.shape.length) throw new Error(`has no axis ${axis}`);
+    const shape = x!.shape.map((dim, i) => (i === axis ? (size as Dim) : dim));
+    return [{ shape, dtype: x!.dtype }];
+  },
+};
+
+/** `size` elements of an axis from `start` on. It takes apart what `concat` made, and has no gradient. */
+export const slice = (x: Tensor, axis: number, start: Dim, size: Dim): Tensor =>
+  apply1(sliceOperation, [x], { axis, start, size });
 
 const barrierOperation: Operation = {
   name: "barrier",

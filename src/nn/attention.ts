@@ -1,22 +1,16 @@
 import {
-  add,
   causalAttention,
   type Dim,
-  lessOrEqual,
-  matmul,
   multiplyDims,
   type RopeTable,
   reshape,
   rope,
-  select,
-  softmax,
   type Tensor,
-  toFloat32,
   transpose,
 } from "../graph/index.js";
+import { type AttentionCache, cachedAttention, causalBias } from "./cachedAttention.js";
 import { type Linear, linear } from "./linear.js";
 import { type Norm, norm } from "./norm.js";
-import { softCap } from "./softCap.js";
 
 export interface AttentionWeights {
   readonly query: Linear;
@@ -46,18 +40,6 @@ export interface AttentionView {
   readonly rope: RopeTable;
 }
 
-/** Keys and values of earlier calls. */
-export interface AttentionCache {
-  /** Puts a layer's new keys and values (`[batch, kvHeads, length, headDim]`) behind the cached ones. */
-  readonly extend: (
-    layer: number,
-    keys: Tensor,
-    values: Tensor,
-  ) => { keys: Tensor; values: Tensor };
-  /** int32 `[batch, keys]`, of the cached and the new; a padded key has one that no query reaches. */
-  readonly positions: Tensor;
-}
-
 /** What attention is given besides its input and weights. */
 export interface AttentionContext extends AttentionView {
   readonly batch: Dim;
@@ -71,26 +53,6 @@ export interface AttentionContext extends AttentionView {
 
 /** Queries of a block, measured: fewer leave out more of the masked pairs, more make larger products. */
 export const blockQueries = 128;
-
-/** Large enough to vanish after the softmax, small enough that a score added to it stays finite. */
-const hidden = -1e30;
-
-/**
- * The bias of attention over cached keys: a query sees the keys at its own position and before; with
- * a window, the key at position j only while i − j < window.
- * queryPositions int32 `[B, T]`, keyPositions int32 `[B, S]`; a padded key has a position that no
- * query reaches. Result `[B, 1, 1, T, S]`.
- */
-export function causalBias(queryPositions: Tensor, keyPositions: Tensor, window?: number): Tensor {
-  const [batch, length] = queryPositions.shape as [Dim, Dim];
-  const query = reshape(queryPositions, [batch, 1, 1, length, 1]);
-  const key = reshape(keyPositions, [batch, 1, 1, 1, keyPositions.shape[1]!]);
-  if (window === undefined) return select(lessOrEqual(key, query), 0, hidden);
-  // In float32, where every position of a sequence is exact.
-  const lastSeen = add(toFloat32(key), window - 1);
-  const near = select(lessOrEqual(toFloat32(query), lastSeen), 0, hidden);
-  return select(lessOrEqual(key, query), near, hidden);
-}
 
 /** Causal self-attention with rotary positions. x `[B·T, D]`, result `[B·T, D]`. */
 export function attention(
@@ -115,34 +77,11 @@ export function attention(
   const mixed =
     cache === undefined
       ? causalAttention(query, keys, values, positions, { ...options, blockQueries })
-      : cachedAttention(query, cache.extend(layer, keys, values), {
+      : cachedAttention(query, [cache.read(layer, { keys, values }), { keys, values }], {
           ...options,
           bias: causalBias(positions, cache.positions, window),
         });
   const merged = transpose(mixed, [0, 2, 1, 3]);
   const tokens = multiplyDims(batch, length);
   return linear(reshape(merged, [tokens, numHeads * headDim]), w.output);
-}
-
-/**
- * Attention of T queries `[B, H, T, d]` over S keys and values `[B, K, S, d]` of which some were
- * computed before; result `[B, H, T, d]`. The query heads of a group are folded into rows, so keys
- * and values are never repeated.
- */
-function cachedAttention(
-  query: Tensor,
-  { keys, values }: { keys: Tensor; values: Tensor },
-  options: { scale: number; softCap: number | undefined; bias: Tensor },
-): Tensor {
-  const [batch, numHeads, length, headDim] = query.shape as [Dim, number, Dim, number];
-  const [keyHeads, keyCount] = [keys.shape[1] as number, keys.shape[2]!];
-  const group = numHeads / keyHeads;
-  const rows = multiplyDims(length, group);
-  const folded = reshape(query, [batch, keyHeads, rows, headDim]);
-  const products = matmul(folded, keys, { transposeB: true, scale: options.scale });
-  const scores = softCap(products, options.softCap);
-  const perHead = reshape(scores, [batch, keyHeads, group, length, keyCount]);
-  const probabilities = softmax(add(perHead, options.bias));
-  const mixed = matmul(reshape(probabilities, [batch, keyHeads, rows, keyCount]), values);
-  return reshape(mixed, query.shape);
 }

@@ -14,7 +14,7 @@ import {
 } from "../../src/generation/samplers.js";
 import { generationProgram } from "../../src/models/gemma/programs.js";
 import * as tiny from "../support/tinyGemma.js";
-import { countingDecoder } from "./countingDecoder.js";
+import { countingDecoder, nowhere } from "./countingDecoder.js";
 
 type Rows = readonly (readonly number[])[];
 
@@ -93,7 +93,6 @@ describe("generateTokens", () => {
   test("computes a prompt at once and then a token at a time; padding has positions that nothing sees", async () => {
     const { decoder, calls } = countingDecoder();
     await steps(decoder, [[10, 11, 12], [20]], counting(5, [23]));
-    const never = 2 ** 31 - 1;
     const first = {
       ids: [
         [10, 11, 12],
@@ -105,18 +104,18 @@ describe("generateTokens", () => {
       ],
       keyPositions: [
         [0, 1, 2],
-        [never, never, 0],
+        [nowhere, nowhere, 0],
       ],
-      "keys.0": [[], []],
+      cached: [[], []],
     };
     const second = {
       ids: [[13], [21]],
       positions: [[3], [1]],
       keyPositions: [
         [0, 1, 2, 3],
-        [never, never, 0, 1],
+        [nowhere, nowhere, 0, 1],
       ],
-      "keys.0": first.ids,
+      cached: first.ids,
     };
     expect(calls.slice(0, 2)).toEqual([first, second]);
   });

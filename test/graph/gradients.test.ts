@@ -14,6 +14,7 @@ import {
   type Operation,
   program,
   reshape,
+  slice,
   stopGradient,
   sum,
   toFloat32,
@@ -38,6 +39,7 @@ const notDifferentiable: Readonly<Record<string, Operation>> = {
   lessOrEqual: lessOrEqual(x, x).node.operation,
   cast: toFloat32(lessOrEqual(x, x)).node.operation,
   concat: concat(x, x, 0).node.operation,
+  slice: slice(x, 0, 1, 1).node.operation,
   barrier: barrier(x, x).node.operation,
   causalAttentionGradient: nodesBefore(attentionGradient!).find(
     ({ operation }) => operation.name === "causalAttentionGradient",

@@ -206,6 +206,19 @@ export const reference: Readonly<Record<string, Evaluate>> = {
       ),
     ];
   },
+  slice: ([x], { axis, start, size }, concrete) => {
+    const [from, count] = concrete([start, size] as Shape) as [number, number];
+    const along = axis as number;
+    const shape = x!.shape.map((n, i) => (i === along ? count : n));
+    return [
+      fill(shape, (index) =>
+        at(
+          x!,
+          index.map((n, i) => (i === along ? n + from : n)),
+        ),
+      ),
+    ];
+  },
   concat: ([a, b], { axis }) => {
     const along = axis as number;
     const first = a!.shape[along]!;

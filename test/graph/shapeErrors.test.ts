@@ -17,6 +17,7 @@ import {
   ropeTable,
   scatterAddRows,
   select,
+  slice,
   softmax,
   sum,
   symbol,
@@ -70,6 +71,7 @@ describe("an operation that does not fit names itself, its operands and the reas
       "transpose(float32[B, 3]): [0, 0] is no permutation of the axes",
     ],
     ["transpose, too few", () => transpose(x, [1, 0]), /\[1, 0\] is no permutation/],
+    ["slice", () => slice(y, 2, 0, 1), /^slice\(.*has no axis 2/],
     ["concat", () => concat(x, y, 1), /^concat\(.*shapes differ outside axis 1/],
     ["barrier", () => barrier(x, y), /^barrier\(.*shapes must be the same/],
     [

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Executable, HostTensor } from "../../src/engines/engine.js";
+import type { Executable } from "../../src/engines/engine.js";
 import { views } from "../../src/engines/parameters.js";
+import { openCache } from "../../src/generation/cache.js";
 import { type Decoder, generateTokens } from "../../src/generation/generate.js";
 import { greedy } from "../../src/generation/samplers.js";
 import type { Adapter } from "../../src/lora/adapter.js";
@@ -88,16 +89,7 @@ describe("the key/value cache", () => {
 
   /** Logits of every position when the tokens come in pieces of these lengths. */
   async function inPieces(program: Executable, pieces: readonly number[]): Promise<number[]> {
-    const { numLayers, numKeyValueHeads, headDim } = tiny.config;
-    const layers = [...Array(numLayers).keys()];
-    let cache: Record<string, HostTensor> = Object.fromEntries(
-      layers.flatMap((layer) =>
-        ["keys", "values"].map((kind) => [
-          `${kind}.${layer}`,
-          { data: new Float32Array(0), shape: [1, numKeyValueHeads, 0, headDim] },
-        ]),
-      ),
-    );
+    const cache = openCache(tiny.config, 1);
     const logits: number[] = [];
     let done = 0;
     for (const length of pieces) {
@@ -108,12 +100,17 @@ describe("the key/value cache", () => {
       const outputs = await program.run({
         ids: { data: Int32Array.from(ids.slice(done, done + length)), shape: [1, length] },
         positions: row(done, done + length),
-        keyPositions: row(0, done + length),
+        keyPositions: {
+          data: Int32Array.from({ length: cache.capacity + length }, (_, i) => {
+            if (i >= cache.capacity) return done + i - cache.capacity;
+            return i < done ? i : 2 ** 31 - 1;
+          }),
+          shape: [1, cache.capacity + length],
+        },
         rows: { data: Int32Array.from({ length }, (_, i) => i), shape: [length] },
-        ...cache,
+        ...cache.inputs(),
       });
-      cache = Object.fromEntries(Object.keys(cache).map((name) => [name, outputs[`new.${name}`]!]));
-      expect(cache["keys.0"]!.shape).toEqual([1, numKeyValueHeads, done + length, headDim]);
+      cache.append(outputs);
       logits.push(...outputs.logits!.data);
       done += length;
     }

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { input, multiplyDims, program, ropeTable, symbol } from "../../src/graph/index.js";
-import { attention, causalBias } from "../../src/nn/attention.js";
+import { attention } from "../../src/nn/attention.js";
+import { causalBias } from "../../src/nn/cachedAttention.js";
 import { createRandom } from "../../src/random.js";
 import { type Array64, evaluateProgram } from "../graph/referenceEngine.js";
 import { largestDifference } from "../support/closeness.js";

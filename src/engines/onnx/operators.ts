@@ -1,4 +1,6 @@
 import {
+  addDims,
+  type Dim,
   elementCount,
   isQuantized,
   type Node,
@@ -134,6 +136,12 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   },
   concat: ({ node, inputs, outputs, model }) => {
     model.emit("Concat", inputs, { axis: node.attributes.axis as number }, { outputs });
+  },
+  slice: ({ node, inputs, outputs, model }) => {
+    const { axis, start, size } = node.attributes as { axis: number; start: Dim; size: Dim };
+    const ends = model.shape([addDims(start, size)]);
+    const places = [model.shape([start]), ends, model.integers([axis])];
+    model.emit("Slice", [inputs[0]!, ...places], {}, { outputs });
   },
   barrier: ({ inputs, outputs, model }) => {
     const shape = model.emit("Shape", [inputs[1]!]);

@@ -1,6 +1,5 @@
 import {
   addDims,
-  concat,
   crossEntropy,
   gatherRows,
   gradients,
@@ -132,18 +131,19 @@ const cacheNames = (layer: number) => ({
 });
 
 /**
- * Generation with a key/value cache: T new tokens after P cached ones, in each row.
+ * Generation with a key/value cache: T new tokens in each row, after those in the P places of a cache.
  *
- * Inputs: `ids`, `positions` `[B, T]`; `keyPositions` int32 `[B, P+T]`, a padded key having a
- * position no query reaches; `keys.i`, `values.i` `[B, kvHeads, P, headDim]`; `rows` `[R]`.
- * Outputs: `logits` `[R, V]` and the caches grown by T, `new.keys.i`, `new.values.i`.
+ * Inputs: `ids`, `positions` `[B, T]`; `keyPositions` int32 `[B, P+T]`: padding, and a place of the
+ * cache that holds nothing, have a position no query reaches; `keys.i`, `values.i` `[B, kvHeads, P,
+ * headDim]`; `rows` `[R]`. Outputs: `logits` `[R, V]`, and the new tokens' keys and values `[B, kvHeads,
+ * T, headDim]`, `new.keys.i` and `new.values.i`, which the caller puts into its cache.
  */
 export function generationProgram(model: GemmaGraph, { maxLength }: ProgramOptions): Program {
   const { config } = model;
   const ids = input("ids", [B!, T!], "int32");
   const positions = input("positions", [B!, T!], "int32");
   const keyPositions = input("keyPositions", [B!, addDims(P!, T!)], "int32");
-  const grown: Record<string, Tensor> = {};
+  const added: Record<string, Tensor> = {};
   const cached = [B!, config.numKeyValueHeads, P!, config.headDim];
   const context: ForwardContext = {
     batch: B!,
@@ -153,13 +153,11 @@ export function generationProgram(model: GemmaGraph, { maxLength }: ProgramOptio
     recompute: false,
     cache: {
       positions: keyPositions,
-      extend: (layer, newKeys, newValues) => {
+      read: (layer, { keys, values }) => {
         const names = cacheNames(layer);
-        const keys = concat(input(names.keys, cached), newKeys, 2);
-        const values = concat(input(names.values, cached), newValues, 2);
-        grown[names.newKeys] = keys;
-        grown[names.newValues] = values;
-        return { keys, values };
+        added[names.newKeys] = keys;
+        added[names.newValues] = values;
+        return { keys: input(names.keys, cached), values: input(names.values, cached) };
       },
     },
   };
@@ -167,5 +165,5 @@ export function generationProgram(model: GemmaGraph, { maxLength }: ProgramOptio
   const hidden = gemmaBackbone(ids, w, config, context);
   const chosen = gatherRows(hidden, input("rows", [R!], "int32"));
   const logits = logitsOf(model, chosen, w.embedding);
-  return program({ logits, ...grown }, { activations: "int8" });
+  return program({ logits, ...added }, { activations: "int8" });
 }
