@@ -44,7 +44,7 @@ export const inspectCommand = (): Command =>
       schema,
       notes: [
         "Rows are prepared exactly as finetune prepares them with the same options.",
-        '--json prints {"data", "template", "rows", "filtered_out", "kept", "dropped": {reason: [{"file", "line"}]}, "truncated", "target_tokens", "target_share", "padding_share", "lengths": {"min", "mean", "median", "max", "total"}, "histogram": [{"from", "to", "count"}], "row": {"line", "truncated", "tokens": [{"id", "piece", "target"}]}}. Lengths count tokens before truncation.',
+        '--json prints {"data", "template", "rows", "filtered_out", "kept", "dropped": {reason: [{"file", "line"}]} (with "unit": "row" where rows are counted: JSON, Parquet, text), "truncated", "target_tokens", "target_share", "padding_share", "lengths": {"min", "mean", "median", "max", "total"}, "histogram": [{"from", "to", "count"}], "row": {"line", "truncated", "tokens": [{"id", "piece", "target"}]}}. Lengths count tokens before truncation.',
       ],
       examples: [
         "facet inspect --model facet_nano_en --data notes.jsonl",

@@ -8,10 +8,10 @@ function firstPlaces(places: readonly Place[], files: PrepareReport["files"]): s
   const more = places.length > 3 ? ", …" : "";
   const first = places.slice(0, 3);
   if (new Set([...files, ...places].map(({ file }) => file)).size > 1) {
-    return `${first.map(({ file, line }) => `${basename(file)} line ${line}`).join(", ")}${more}`;
+    return `${first.map(({ file, line, unit }) => `${basename(file)} ${unit ?? "line"} ${line}`).join(", ")}${more}`;
   }
   const lines = first.map(({ line }) => line).join(", ");
-  return `${places.length === 1 ? "line" : "lines"} ${lines}${more}`;
+  return `${first[0]?.unit ?? "line"}${places.length === 1 ? "" : "s"} ${lines}${more}`;
 }
 
 /** What became of the rows, one statement per line. */

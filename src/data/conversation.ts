@@ -1,7 +1,7 @@
 import { FacetError } from "../errors.js";
 import type { ChatMessage } from "../tokenizers/chatTemplate.js";
 import type { ChatFormat } from "./rowFormat.js";
-import { jsonType, type Row, textField } from "./rows.js";
+import { jsonType, placeText, type Row, textField } from "./rows.js";
 
 /** Other names of the roles, as they occur in published data. */
 const ROLES: Readonly<Record<string, string>> = {
@@ -31,7 +31,7 @@ export function conversationOf(row: Row, field: string): ChatMessage[] | undefin
   if (value === undefined) return undefined;
   const bad = (what: string) =>
     new FacetError(
-      `${row.file}, line ${row.line}: ${what}. Expected {"${field}": [{"role": "user", "content": "…"}, …]}, or "from" and "value" instead.`,
+      `${placeText(row)}: ${what}. Expected {"${field}": [{"role": "user", "content": "…"}, …]}, or "from" and "value" instead.`,
     );
   if (!Array.isArray(value)) throw bad(`field "${field}" is ${jsonType(value)}`);
   return value.map((message: unknown, i) => {

@@ -23,7 +23,7 @@ export async function* csvRows(path: string, delimiter: "," | "\t"): AsyncGenera
   );
   try {
     for await (const { record, info } of parser as AsyncIterable<Parsed>) {
-      yield rowOf(record, path, info.lines);
+      yield rowOf(record, { file: path, line: info.lines });
     }
   } catch (cause) {
     if (!(cause instanceof CsvError)) throw cause;

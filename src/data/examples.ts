@@ -254,7 +254,7 @@ function nothingLeft(rows: number, dropped: PrepareReport["dropped"]): FacetErro
   if (rows === 0) return new FacetError("There are no rows to train on.");
   const reasons = Object.entries(dropped).map(
     ([reason, places]) =>
-      `${places.length} ${reason} (first at line ${places[0]!.line} of ${places[0]!.file})`,
+      `${places.length} ${reason} (first at ${places[0]!.unit ?? "line"} ${places[0]!.line} of ${places[0]!.file})`,
   );
   return new FacetError(
     `No row is left to train on: all ${rows} were dropped: ${reasons.join(", ")}. ` +

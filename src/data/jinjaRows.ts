@@ -3,7 +3,7 @@ import { controlPieces } from "../tokenizers/chatTemplate.js";
 import { jinjaNames, jinjaTemplate } from "../tokenizers/jinja.js";
 import type { Segment } from "../tokenizers/segments.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-import { type Row, textField } from "./rows.js";
+import { placeText, type Row, textField } from "./rows.js";
 import type { RowTemplate } from "./rowTemplate.js";
 
 const WHERE = "The template";
@@ -69,7 +69,7 @@ export function jinjaRows(
       const prompt = promptText(values);
       if (!text.startsWith(prompt)) {
         throw new FacetError(
-          `${row.file}, line ${row.line}: the template writes another text before "${response}" when that is known, so the completion cannot be told from the rest.`,
+          `${placeText(row)}: the template writes another text before "${response}" when that is known, so the completion cannot be told from the rest.`,
         );
       }
       return [

@@ -1,6 +1,6 @@
 import { JSONParser } from "@streamparser/json";
 import { FacetError } from "../errors.js";
-import { type Row, rowOf } from "./rows.js";
+import { type Place, type Row, rowOf } from "./rows.js";
 import { fileText } from "./textFile.js";
 
 /** An object at the top is held in memory as a whole, up to this many characters. */
@@ -28,6 +28,8 @@ export async function* jsonFileRows(path: string): AsyncGenerator<Row> {
   }
 }
 
+const rowAt = (file: string, line: number): Place => ({ file, line, unit: "row" });
+
 async function* listRows(
   head: string,
   rest: AsyncIterable<string>,
@@ -50,7 +52,7 @@ async function* listRows(
   const invalid = (reason: string) =>
     new FacetError(`${path}: invalid JSON after row ${row} (${reason}).`);
   const rows = function* () {
-    for (const value of found.splice(0)) yield rowOf(value, path, ++row);
+    for (const value of found.splice(0)) yield rowOf(value, rowAt(path, ++row));
     if (failures[0] !== undefined) throw invalid(failures[0].message);
   };
   parser.write(head);
@@ -87,7 +89,7 @@ function* objectRows(value: unknown, path: string): Generator<Row> {
     typeof item === "object" && item !== null && !Array.isArray(item);
   const tables = lists.filter(([, list]) => list.length > 0 && list.every(isObject));
   if (tables.length === 1) {
-    for (const [i, item] of tables[0]![1].entries()) yield rowOf(item, path, i + 1);
+    for (const [i, item] of tables[0]![1].entries()) yield rowOf(item, rowAt(path, i + 1));
     return;
   }
   const count = lists[0]?.[1].length ?? 0;
@@ -104,6 +106,9 @@ function* objectRows(value: unknown, path: string): Generator<Row> {
     );
   }
   for (let i = 0; i < count; i++) {
-    yield rowOf(Object.fromEntries(lists.map(([name, list]) => [name, list[i]])), path, i + 1);
+    yield rowOf(
+      Object.fromEntries(lists.map(([name, list]) => [name, list[i]])),
+      rowAt(path, i + 1),
+    );
   }
 }

@@ -11,7 +11,7 @@ export async function* jsonLinesRows(path: string): AsyncGenerator<Row> {
 
 /** The row of one line. Throws a FacetError with file, line and column for what is no JSON object. */
 export const jsonLineRow = (text: string, file: string, line: number): Row =>
-  rowOf(parseJson(text, file, line), file, line);
+  rowOf(parseJson(text, file, line), { file, line });
 
 function parseJson(text: string, file: string, line: number): unknown {
   try {

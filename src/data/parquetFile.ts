@@ -7,7 +7,8 @@ import { unreadable } from "./unreadable.js";
 export async function* parquetRows(path: string): AsyncGenerator<Row> {
   let line = 0;
   try {
-    for await (const record of parquetRecords(path)) yield rowOf(record, path, ++line);
+    for await (const record of parquetRecords(path))
+      yield rowOf(record, { file: path, line: ++line, unit: "row" });
   } catch (cause) {
     if (cause instanceof FacetError) throw cause;
     const { message, syscall } = cause as NodeJS.ErrnoException;

@@ -3,11 +3,18 @@ import { FacetError } from "../errors.js";
 /** Where a row comes from, for messages. */
 export interface Place {
   readonly file: string;
-  /** Number of its first line in the file, from 1; of a file without lines (JSON, Parquet), of the row. */
+  /** Number of its first line in the file, from 1; of a file whose rows are no lines, of the row. */
   readonly line: number;
+  /** What `line` counts, where it is not lines: JSON, Parquet and text. */
+  readonly unit?: "row";
 }
 
-export const placeOf = ({ file, line }: Place): Place => ({ file, line });
+export const placeOf = ({ file, line, unit }: Place): Place =>
+  unit === undefined ? { file, line } : { file, line, unit };
+
+/** How messages name a place. */
+export const placeText = ({ file, line, unit }: Place): string =>
+  `${file}, ${unit ?? "line"} ${line}`;
 
 /** One record of a data file. */
 export interface Row extends Place {
@@ -24,17 +31,17 @@ export interface Row extends Place {
 export function textField(row: Row, field: string): string | undefined {
   if (Object.hasOwn(row.nonText, field)) {
     throw new FacetError(
-      `${row.file}, line ${row.line}: field "${field}" is ${jsonType(row.nonText[field])}, but text is needed. Write it as a JSON string.`,
+      `${placeText(row)}: field "${field}" is ${jsonType(row.nonText[field])}, but text is needed. Write it as a JSON string.`,
     );
   }
   return Object.hasOwn(row.fields, field) ? row.fields[field] : undefined;
 }
 
-/** The row of one record. Throws a FacetError with file and line for what is no object. */
-export function rowOf(value: unknown, file: string, line: number): Row {
+/** The row of one record. Throws a FacetError with its place for what is no object. */
+export function rowOf(value: unknown, place: Place): Row {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new FacetError(
-      `${file}, line ${line}: expected a JSON object such as {"text": "…"}, found ${jsonType(value)}.`,
+      `${placeText(place)}: expected a JSON object such as {"text": "…"}, found ${jsonType(value)}.`,
     );
   }
   const texts: [string, string][] = [];
@@ -44,7 +51,7 @@ export function rowOf(value: unknown, file: string, line: number): Row {
     else if (field !== null && field !== undefined) other.push([name, field]);
   }
   // fromEntries, unlike assignment, is safe for a field named __proto__.
-  return { file, line, fields: Object.fromEntries(texts), nonText: Object.fromEntries(other) };
+  return { ...place, fields: Object.fromEntries(texts), nonText: Object.fromEntries(other) };
 }
 
 /** How messages call a value: "a list", "a number". */

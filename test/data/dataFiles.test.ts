@@ -149,7 +149,7 @@ describe("what is wrong is said, with its place", () => {
     ["a.jsonl", Buffer.from('{"a":"1"}\n{"a":"é"}', "latin1"), /line 2: not valid UTF-8/],
     ["a.jsonl", Buffer.from('\ufeff{"a":"1"}', "utf16le"), /is UTF-16/],
     ["a.jsonl", "\n \n", /holds no rows/],
-    ["a.json", '[{"a":"1"},\n3]', /line 2: expected a JSON object.*found a number/],
+    ["a.json", '[{"a":"1"},\n3]', /row 2: expected a JSON object.*found a number/],
     ["a.json", '[{"a":"1"},\n{"a" "2"}]', /invalid JSON after row 1/],
     ["a.json", '[{"a":"1"},', /invalid JSON after row 1 \(it ends in the middle/],
     ["a.json", '{"a": [1, 2],\n"b": [1]}', /found an object with a, b/],

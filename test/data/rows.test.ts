@@ -4,7 +4,7 @@ import { rowOf, textField } from "../../src/data/rows.js";
 describe("rowOf", () => {
   it("keeps fields of other types apart, and takes null for missing", () => {
     const value = { a: "1", n: 5, list: [], o: {}, t: true, none: null };
-    expect(rowOf(value, "f", 3)).toEqual({
+    expect(rowOf(value, { file: "f", line: 3 })).toEqual({
       file: "f",
       line: 3,
       fields: { a: "1" },
@@ -13,7 +13,7 @@ describe("rowOf", () => {
   });
 
   it("reads a field named __proto__ as any other", () => {
-    const { fields } = rowOf(JSON.parse('{"__proto__":"x"}'), "f", 1);
+    const { fields } = rowOf(JSON.parse('{"__proto__":"x"}'), { file: "f", line: 1 });
     expect(Object.entries(fields)).toEqual([["__proto__", "x"]]);
   });
 
@@ -23,15 +23,16 @@ describe("rowOf", () => {
     [null, "null"],
     [3, "a number"],
   ])("refuses %j", (value, found) => {
-    expect(() => rowOf(value, "f", 2)).toThrow(
+    expect(() => rowOf(value, { file: "f", line: 2 })).toThrow(
       `f, line 2: expected a JSON object such as {"text": "…"}, found ${found}.`,
     );
+    expect(() => rowOf(value, { file: "f", line: 2, unit: "row" })).toThrow(/^f, row 2: /);
   });
 });
 
 describe("textField", () => {
   it("gives the text, undefined for a missing field, and refuses what is not text", () => {
-    const row = rowOf({ a: "1", n: 5 }, "f", 1);
+    const row = rowOf({ a: "1", n: 5 }, { file: "f", line: 1 });
     expect(textField(row, "a")).toBe("1");
     expect(textField(row, "toString")).toBeUndefined();
     expect(() => textField(row, "n")).toThrow(/line 1: field "n" is a number, but text is needed/);
