@@ -1,6 +1,6 @@
-const SLOT_BITS = 16;
-const KEY = 24;
-const VALUE = 8;
+const SLOT_BITS = 17;
+const KEY = 16;
+const VALUE = 6;
 
 /** The ids of short segments seen before. Direct-mapped: a new segment takes the place of the one in its slot. */
 export class SegmentCache {
