@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import type { DatasetOptions } from "../data/dataset.js";
-import type { Prepared } from "../data/examples.js";
+import { dataRows } from "../data/dataFiles.js";
+import type { Dataset } from "../data/dataset.js";
+import type { Example } from "../data/examples.js";
 import { inspectPrepared, type ShownToken, shownTokens } from "../data/inspect.js";
 import type { LengthBucket } from "../data/lengths.js";
 import { FacetError } from "../errors.js";
@@ -53,26 +54,21 @@ export const inspectCommand = (): Command =>
       ],
     },
     async (options, json) => {
-      const seen = { total: 0, filteredOut: 0, leftOut: false };
-      const onRow: DatasetOptions["onRow"] = (row, { passes, used }) => {
-        seen.total += 1;
-        if (!passes) seen.filteredOut += 1;
-        if (!used && row.line === options.row) seen.leftOut = true;
-      };
       const { tokenizer, dataset } = await withDownloads(async (hooks) => {
         const reader = await openReader(options, hooks);
         const { sequenceLength } = options;
-        const dataset = await openDataset(options, { ...reader, sequenceLength, onRow }, hooks);
+        const about = { ...reader, sequenceLength, countAll: true };
+        const dataset = await openDataset(options, about, hooks);
         return { tokenizer: reader.tokenizer, dataset };
       });
-      const row = shownRow(dataset.train, seen.leftOut, options.row);
+      const row = await shownRow(dataset, options.row);
       const inspection = inspectPrepared(dataset.train, options.sequenceLength);
       const shown = {
         inspection,
         path: dataNames(options).join(", "),
         template: dataset.template.name,
-        total: seen.total,
-        filteredOut: seen.filteredOut,
+        total: dataset.rows.total,
+        filteredOut: dataset.rows.filteredOut,
         row: { ...row, tokens: shownTokens(row, tokenizer) },
       };
       if (json) printJson(toJson(shown));
@@ -110,15 +106,16 @@ async function openReader(
 }
 
 /** The example at a line. Throws a FacetError that says why there is none. */
-function shownRow({ examples, report }: Prepared, leftOut: boolean, line: number | undefined) {
-  for (const example of examples) {
+async function shownRow({ train, files }: Dataset, line: number | undefined): Promise<Example> {
+  for (const example of train.examples) {
     if (line === undefined || example.line === line) return example;
   }
-  const reason = Object.entries(report.dropped).find(([, lines]) =>
-    lines.some((place) => place.line === line),
+  const reason = Object.entries(train.report.dropped).find(([, places]) =>
+    places.some((place) => place.line === line),
   )?.[0];
   if (reason !== undefined) throw new FacetError(`The row at line ${line} was dropped: ${reason}.`);
-  if (leftOut) {
+  for await (const row of dataRows(files)) {
+    if (row.line !== line) continue;
     throw new FacetError(`The row at line ${line} is not used: --filter or --limit leaves it out.`);
   }
   throw new FacetError(

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { PrepareReport } from "../data/examples.js";
+import type { PrepareReport } from "../data/prepareReport.js";
 import type { Place } from "../data/rows.js";
 import { count, plural } from "./output.js";
 

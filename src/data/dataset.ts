@@ -1,161 +1,209 @@
 import { createHash } from "node:crypto";
+import { statSync } from "node:fs";
 import { FacetError } from "../errors.js";
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-import { chooseRowTemplate } from "./chooseRowTemplate.js";
-import { columnNames, renaming } from "./columns.js";
 import { dataFiles, dataRows } from "./dataFiles.js";
 import { fileDigest } from "./digest.js";
-import { exampleStore, type Spill } from "./exampleStore.js";
-import { type ExamplePreparer, examplePreparer, type Overlong, type Prepared } from "./examples.js";
-import { allFilteredOut, rowFilter } from "./filters.js";
+import { type ExampleStore, exampleStore } from "./exampleStore.js";
+import { examplePreparer } from "./examples.js";
+import { allFilteredOut } from "./filters.js";
+import { preparedCache } from "./preparedCache.js";
+import type { FreshData, PreparedData } from "./preparedFile.js";
+import { emptyTally, prepareReport, type Tally } from "./prepareReport.js";
+import { type RowOptions, type RowRules, rowRules, type Side } from "./rowRules.js";
 import type { Row } from "./rows.js";
-import type { RowTemplate, Targets } from "./rowTemplate.js";
-import { isForValidation, requireBothSides } from "./split.js";
+import type { RowTemplate } from "./rowTemplate.js";
+import { canUseWorkers, prepareInWorkers, type RowCounts } from "./rowWorkers.js";
+import { requireBothSides } from "./split.js";
+import type { Spill } from "./wordStore.js";
 
-export interface DatasetOptions {
+export interface DatasetOptions extends RowOptions {
   /** Data sets, in order: each is files, and folders of such (see `dataRows`). */
   readonly sets: readonly (readonly string[])[];
   readonly tokenizer: Tokenizer;
-  readonly sequenceLength: number;
-  /** Names of filters; see `rowFilter`. */
-  readonly filters?: readonly string[];
-  /** Use only the first rows of each data set that pass the filters. */
-  readonly limit?: number;
-  /** Names for columns, such as `prompt=question`; see `columnNames`. */
-  readonly columns?: readonly string[];
-  /** A built-in template's name or a custom one; see `chooseRowTemplate`. Without one each data set gets its own. */
-  readonly template?: string;
-  /** The Jinja source of how the model reads conversations. */
-  readonly chatTemplate?: string | undefined;
-  readonly targets?: Targets;
   /** Rows are pairs of a chosen and a rejected answer: `rejected` of what is prepared holds the latter. */
   readonly preferences?: boolean;
-  readonly overlong?: Overlong;
-  /** Share of the rows kept for validation, in [0, 1); default 0. */
-  readonly validationSplit?: number;
+  /** Use only the first rows of each data set that pass the filters. */
+  readonly limit?: number;
+  /** Count the rows after the limit too. */
+  readonly countAll?: boolean;
   /** Where examples go that are too many for memory. */
   readonly spill: Spill;
-  /** Told of every row of the files, also of those that the filters or the limit leave out. */
-  readonly onRow?: (row: Row, fate: RowFate) => void;
+  /** A folder where what was prepared of large files is kept for the next time. */
+  readonly cache?: string;
 }
 
-export interface RowFate {
-  readonly passes: boolean;
-  readonly used: boolean;
-  readonly forValidation: boolean;
-}
-
-export interface Dataset {
+export interface Dataset extends PreparedData {
   /** What was read, for messages. */
   readonly path: string;
+  readonly files: readonly string[];
   /** Of one file all its bytes, of several their digests in order; in hexadecimal. */
   readonly sha256: string;
   /** How the rows of the first data set become text; also how prompts do. */
   readonly template: RowTemplate;
-  readonly train: Prepared;
-  /** Undefined without a validation split. */
-  readonly validation: Prepared | undefined;
-  /** Examples for training of each data set; they lie one set after the other. */
-  readonly counts: readonly number[];
 }
 
 /** So many rows are looked at to choose a template; they are in memory together. */
 const LOOK_AHEAD = 1000;
+/** Smaller data are prepared in the time that threads take to start, or kept data to be checked. */
+const LARGE = 2 ** 22;
 
 /**
  * Reads data sets as streams: filters, limits, splits and encodes row by row. Memory holds what rows become, not their
- * text. Throws the FacetErrors of those steps.
+ * text. Large files of JSON Lines are read by several threads, with the same result; and what was kept in `cache` of
+ * the same files, options and tokenizer is taken instead. Throws the FacetErrors of those steps.
  */
 export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
-  const { limit, validationSplit = 0, spill } = options;
+  const { tokenizer, limit, spill } = options;
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) {
     throw new FacetError(`The limit of rows must be a whole number from 1; it is ${limit}.`);
   }
-  const sides = { train: emptySide(spill, options), validation: emptySide(spill, options) };
-  const seen = { train: 0, validation: 0 };
-  const counts: number[] = [];
-  const templates: RowTemplate[] = [];
-  const files = options.sets.map((paths) => paths.flatMap(dataFiles));
-  for (const set of files) {
-    const before = sides.train.examples.length;
-    const template = await readSet(set, options, (row, side, template) => {
-      seen[side] += 1;
-      sides[side].preparer.add(row, template);
-    });
-    templates.push(template);
-    counts.push(sides.train.examples.length - before);
+  const sets: OpenSet[] = [];
+  for (const paths of options.sets) sets.push(await openSet(paths.flatMap(dataFiles), options));
+  const files = sets.flatMap((set) => set.files);
+  const { template } = sets[0]!.rules;
+  const about = { path: options.sets.flat().join(", "), files, template };
+
+  // With a limit there are few rows; and only one thread prepares pairs.
+  const plain = limit === undefined && !options.preferences;
+  const large = plain && bytesOf(files) >= LARGE;
+  const vocabulary = large ? tokenizer.vocabulary?.() : undefined;
+  if (vocabulary === undefined) {
+    const fresh = await prepared(sets, options);
+    return { ...about, ...fresh, sha256: await filesDigest(files) };
   }
-  requireBothSides(validationSplit, seen);
-  return {
-    path: options.sets.flat().join(", "),
-    sha256: await filesDigest(files.flat()),
-    template: templates[0]!,
-    train: prepared(sides.train),
-    validation: seen.validation > 0 ? prepared(sides.validation) : undefined,
-    counts,
-  };
+  const sha256 = await filesDigest(files);
+  const templates = sets.map((set) => set.rules.template);
+  const identity = { files, sha256, options: rowOptions(options), templates, vocabulary };
+  const cache = options.cache === undefined ? undefined : preparedCache(options.cache);
+  const kept = cache?.read(identity, spill.bytes);
+  if (kept !== undefined) {
+    for (const set of sets) await set.rest.return(undefined);
+    return { ...about, ...kept, sha256 };
+  }
+  const fresh = await prepared(sets, options, vocabulary);
+  cache?.write(identity, fresh);
+  return { ...about, ...fresh, sha256 };
 }
 
-/** Reads one data set, and gives `add` the rows that are used; the result is how they become text. */
-async function readSet(
-  files: readonly string[],
-  options: DatasetOptions,
-  add: (row: Row, side: "train" | "validation", template: RowTemplate) => void,
-): Promise<RowTemplate> {
-  const { filters = [], limit = Number.POSITIVE_INFINITY, onRow } = options;
-  const passes = rowFilter(filters);
-  const isHeldOut = isForValidation(options.validationSplit ?? 0);
-  const rows = dataRows(files);
+/** A data set of which the first rows have been read. */
+interface OpenSet {
+  readonly files: readonly string[];
+  readonly first: readonly Row[];
+  readonly rest: AsyncGenerator<Row>;
+  readonly rules: RowRules;
+}
+
+async function openSet(files: readonly string[], options: DatasetOptions): Promise<OpenSet> {
+  const rest = dataRows(files);
   const first: Row[] = [];
   while (first.length < LOOK_AHEAD) {
-    const next = await rows.next();
+    const next = await rest.next();
     if (next.done) break;
     first.push(next.value);
   }
-  const rename = renaming(columnNames(options.columns ?? []), first);
-  const template = chooseRowTemplate(options.template, first.map(rename), options);
-  let [count, used] = [0, 0];
-  const take = (raw: Row) => {
-    count += 1;
-    const row = rename(raw);
-    const ok = passes(row);
-    const use = ok && used < limit;
-    // By the file's own names: another choice of columns moves no row.
-    const forValidation = use && isHeldOut(raw);
-    onRow?.(raw, { passes: ok, used: use, forValidation });
-    if (!use) return;
-    used += 1;
-    add(row, forValidation ? "validation" : "train", template);
+  return { files, first, rest, rules: rowRules(options, options.tokenizer, first) };
+}
+
+type Sides = Readonly<
+  Record<
+    Side,
+    {
+      readonly examples: ExampleStore;
+      readonly rejected: ExampleStore | undefined;
+      readonly tally: Tally;
+    }
+  >
+>;
+
+/** Prepares all rows; with `vocabulary` in several threads, where that can be done. */
+async function prepared(
+  sets: readonly OpenSet[],
+  options: DatasetOptions,
+  vocabulary?: Uint8Array,
+): Promise<FreshData> {
+  const side = () => ({
+    examples: exampleStore(options.spill),
+    rejected: options.preferences ? exampleStore(options.spill) : undefined,
+    tally: emptyTally(),
+  });
+  const into: Sides = { train: side(), validation: side() };
+  const rows = { total: 0, filteredOut: 0 };
+  const counts: number[] = [];
+  for (const set of sets) {
+    const before = into.train.examples.length;
+    let read: RowCounts;
+    if (vocabulary !== undefined && canUseWorkers(set.files)) {
+      await set.rest.return(undefined);
+      const setup = { vocabulary, options: rowOptions(options), first: set.first };
+      read = await prepareInWorkers(set.files, setup, into);
+    } else read = await prepareHere(set, options, into);
+    if (read.total === read.filteredOut) throw allFilteredOut(options.filters ?? [], read.total);
+    rows.total += read.total;
+    rows.filteredOut += read.filteredOut;
+    counts.push(into.train.examples.length - before);
+  }
+  const { train, validation } = into;
+  requireBothSides(options.validationSplit ?? 0, {
+    train: train.tally.rows,
+    validation: validation.tally.rows,
+  });
+  const whole = ({ examples, rejected, tally }: Sides[Side]) => ({
+    examples,
+    ...(rejected && { rejected }),
+    report: prepareReport(tally, examples, rejected),
+  });
+  return {
+    ...{ rows, counts, train: whole(train) },
+    validation: validation.tally.rows > 0 ? whole(validation) : undefined,
   };
-  const done = () => used === limit && onRow === undefined;
+}
+
+async function prepareHere(
+  { first, rest, rules }: OpenSet,
+  options: DatasetOptions,
+  into: Sides,
+): Promise<RowCounts> {
+  const { limit = Number.POSITIVE_INFINITY, countAll = false } = options;
+  const preparer = (side: Side) => {
+    const { examples, rejected, tally } = into[side];
+    return examplePreparer(examples, options, tally, rejected);
+  };
+  const preparers = { train: preparer("train"), validation: preparer("validation") };
+  const counts = { total: 0, filteredOut: 0 };
+  let used = 0;
+  const take = (raw: Row) => {
+    counts.total += 1;
+    const row = rules.rename(raw);
+    if (!rules.passes(row)) counts.filteredOut += 1;
+    else if (used < limit) {
+      used += 1;
+      preparers[rules.sideOf(raw)].add(row, rules.template);
+    }
+  };
+  const done = () => used === limit && !countAll;
   for (const row of first) if (!done()) take(row);
-  if (!done()) {
-    for await (const row of rows) {
+  if (done()) await rest.return(undefined);
+  else {
+    for await (const row of rest) {
       take(row);
       if (done()) break;
     }
   }
-  if (used === 0) throw allFilteredOut(filters, count);
-  return template;
+  return counts;
 }
 
-interface Side {
-  readonly examples: ReturnType<typeof exampleStore>;
-  readonly rejected: ReturnType<typeof exampleStore> | undefined;
-  readonly preparer: ExamplePreparer;
+/** What of the options goes to another thread. */
+function rowOptions(options: DatasetOptions): RowOptions {
+  const { sequenceLength, filters, columns, template, chatTemplate } = options;
+  const { targets, overlong, validationSplit } = options;
+  const given = { filters, columns, template, chatTemplate, targets, overlong, validationSplit };
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { sequenceLength, ...Object.fromEntries(entries) };
 }
 
-function emptySide(spill: Spill, options: DatasetOptions): Side {
-  const examples = exampleStore(spill);
-  const rejected = options.preferences ? exampleStore(spill) : undefined;
-  return { examples, rejected, preparer: examplePreparer(examples, options, rejected) };
-}
-
-const prepared = ({ examples, rejected, preparer }: Side): Prepared => ({
-  examples,
-  ...(rejected && { rejected }),
-  report: preparer.report(),
-});
+const bytesOf = (files: readonly string[]): number =>
+  files.reduce((sum, file) => sum + statSync(file).size, 0);
 
 async function filesDigest(files: readonly string[]): Promise<string> {
   if (files.length === 1) return fileDigest(files[0]!);

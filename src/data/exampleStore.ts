@@ -1,9 +1,6 @@
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { FacetError } from "../errors.js";
-import { writeFully } from "../formats/atomicFile.js";
-import { readFully } from "../formats/exactRead.js";
 import type { Example } from "./examples.js";
+import { growing } from "./growing.js";
+import { type Spill, type Words, wordStore } from "./wordStore.js";
 
 /** Examples by their index; an array of them is one such. */
 export interface Examples extends Iterable<Example> {
@@ -11,111 +8,140 @@ export interface Examples extends Iterable<Example> {
   at(index: number): Example | undefined;
 }
 
-export interface ExampleStore extends Examples {
+/** Where each example lies, and what is known of it without reading it. By index. */
+export interface ExampleIndex {
+  /** Of its first word. */
+  readonly starts: Float64Array;
+  readonly counts: Uint32Array;
+  readonly lines: Uint32Array;
+  readonly truncated: Uint32Array;
+}
+
+export interface StoredExamples extends Examples {
+  index(): ExampleIndex;
+}
+
+/** Examples as a worker sends them. A word is an id; its highest bit says that the id is a target. */
+export interface PackedExamples extends Omit<ExampleIndex, "starts"> {
+  readonly words: Uint32Array;
+}
+
+export interface ExampleStore extends StoredExamples {
   push(example: Example): void;
+  append(examples: PackedExamples): void;
+  /** All words as bytes, in pieces. */
+  pieces(): Generator<Uint8Array>;
 }
 
-/** Where examples lie that do not fit into memory. */
-export interface Spill {
-  /** The file in this folder has no name, and goes with the process. */
-  readonly folder: string;
-  /** Bytes of examples that stay in memory until they are written. */
-  readonly bytes: number;
-}
+const TARGET = 2 ** 31;
 
-/** Bytes of one id, and of the flag that says whether it is a target. */
-const PER_ID = 5;
-
-/**
- * A store that holds examples as flat bytes: 5 for each id, and where each example lies. Beyond `spill.bytes` they are
- * written to a file, from which they are read one by one. Throws a FacetError when that cannot be written or read.
- */
+/** A store that holds examples as flat numbers, one word for each id, and beyond `spill.bytes` in a file. */
 export function exampleStore(spill: Spill): ExampleStore {
-  const places: { at: number; count: number; line: number; truncated: number }[] = [];
-  let memory = Buffer.alloc(Math.min(spill.bytes, 2 ** 20));
-  let used = 0;
-  let written = 0;
-  let file: number | undefined;
-
-  const spillMemory = () => {
-    try {
-      file ??= nameless(spill.folder);
-      writeFully(file, memory.subarray(0, used));
-    } catch (cause) {
-      throw new FacetError(
-        `Cannot write the examples to ${spill.folder}: ${(cause as Error).message}. Make room there, or use fewer rows.`,
-        { cause },
-      );
-    }
-    written += used;
-    used = 0;
-  };
-
-  const room = (bytes: number) => {
-    if (used + bytes <= memory.length) return;
-    if (used + bytes > spill.bytes && used > 0) {
-      spillMemory();
-    }
-    if (bytes > memory.length - used) {
-      const larger = Buffer.alloc(Math.max(used + bytes, Math.min(2 * memory.length, spill.bytes)));
-      memory.copy(larger, 0, 0, used);
-      memory = larger;
-    }
-  };
-
-  const bytesAt = (at: number, length: number): Buffer => {
-    const bytes = Buffer.alloc(length);
-    if (at >= written) memory.copy(bytes, 0, at - written, at - written + length);
-    else readFully(file!, bytes, at, `The file of examples in ${spill.folder}`);
-    return bytes;
-  };
-
-  const store: ExampleStore = {
+  const words = wordStore(spill);
+  const starts = growing(Float64Array);
+  const counts = growing(Uint32Array);
+  const lines = growing(Uint32Array);
+  const truncated = growing(Uint32Array);
+  const index = () => ({
+    starts: starts.values(),
+    counts: counts.values(),
+    lines: lines.values(),
+    truncated: truncated.values(),
+  });
+  return {
+    ...storedExamples(words, index),
     get length() {
-      return places.length;
+      return counts.length;
     },
-    push({ ids, isTarget, line, truncated }) {
-      const count = ids.length;
-      room(count * PER_ID);
-      places.push({ at: written + used, count, line, truncated });
-      Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength).copy(memory, used);
-      memory.set(isTarget, used + 4 * count);
-      used += count * PER_ID;
+    push(example) {
+      starts.push(words.length);
+      counts.push(example.ids.length);
+      lines.push(example.line);
+      truncated.push(example.truncated);
+      words.append(packedWords(example));
     },
-    at(index) {
-      const place = places[index];
-      if (place === undefined) return undefined;
-      const { at, count, line, truncated } = place;
-      const { buffer, byteOffset } = bytesAt(at, count * PER_ID);
-      // A copy of its own: a Buffer may begin where no Int32Array can.
-      const ids = new Int32Array(buffer.slice(byteOffset, byteOffset + 4 * count));
-      return {
-        ids,
-        isTarget: new Uint8Array(buffer, byteOffset + 4 * count, count),
-        line,
-        truncated,
-      };
+    append(packed) {
+      let start = words.length;
+      for (const count of packed.counts) {
+        starts.push(start);
+        start += count;
+      }
+      counts.append(packed.counts);
+      lines.append(packed.lines);
+      truncated.append(packed.truncated);
+      words.append(packed.words);
+    },
+    pieces: words.pieces,
+  };
+}
+
+/** The examples that lie in these words. */
+export function storedExamples(words: Words, index: () => ExampleIndex): StoredExamples {
+  const examples: StoredExamples = {
+    index,
+    get length() {
+      return index().counts.length;
+    },
+    at(i) {
+      const { starts, counts, lines, truncated } = index();
+      if (!(Number.isInteger(i) && i >= 0 && i < counts.length)) return undefined;
+      const count = counts[i]!;
+      const packed = words.read(starts[i]!, count);
+      const ids = new Int32Array(count);
+      const isTarget = new Uint8Array(count);
+      for (let k = 0; k < count; k++) {
+        ids[k] = packed[k]! & (TARGET - 1);
+        isTarget[k] = packed[k]! >>> 31;
+      }
+      return { ids, isTarget, line: lines[i]!, truncated: truncated[i]! };
     },
     *[Symbol.iterator]() {
-      for (let i = 0; i < places.length; i++) yield store.at(i)!;
+      const { length } = index().counts;
+      for (let i = 0; i < length; i++) yield examples.at(i)!;
     },
   };
-  return store;
+  return examples;
 }
 
-/** A file that is open but has no name any more, so that nothing is left when the process ends in whatever way. */
-function nameless(folder: string): number {
-  mkdirSync(folder, { recursive: true });
-  const place = mkdtempSync(join(folder, "examples-"));
-  const file = openSync(join(place, "examples.bin"), "wx+");
-  try {
-    rmSync(place, { recursive: true });
-  } catch {
-    // Windows does not remove an open file.
-    process.once("exit", () => {
-      closeSync(file);
-      rmSync(place, { recursive: true, force: true });
-    });
+/** How many ids each example has. */
+export const idCounts = (examples: Examples): Int32Array =>
+  "index" in examples
+    ? Int32Array.from((examples as StoredExamples).index().counts)
+    : Int32Array.from(examples, ({ ids }) => ids.length);
+
+/** Ids per example before truncation, start and end token included. */
+export function fullLengths(examples: Examples): number[] {
+  if (!("index" in examples)) {
+    return Array.from(examples, ({ ids, truncated }) => ids.length + truncated);
   }
-  return file;
+  const { counts, truncated } = (examples as StoredExamples).index();
+  return Array.from(counts, (count, i) => count + truncated[i]!);
+}
+
+/** Collects examples to be sent to another thread. */
+export function packer(): { push(example: Example): void; packed(): PackedExamples } {
+  const words = growing(Uint32Array);
+  const counts = growing(Uint32Array);
+  const lines = growing(Uint32Array);
+  const truncated = growing(Uint32Array);
+  return {
+    push(example) {
+      words.append(packedWords(example));
+      counts.push(example.ids.length);
+      lines.push(example.line);
+      truncated.push(example.truncated);
+    },
+    packed: () => ({
+      words: words.values().slice(),
+      counts: counts.values().slice(),
+      lines: lines.values().slice(),
+      truncated: truncated.values().slice(),
+    }),
+  };
+}
+
+function packedWords({ ids, isTarget }: Example): Uint32Array {
+  const words = new Uint32Array(ids.length);
+  for (let i = 0; i < ids.length; i++) words[i] = ids[i]! + TARGET * isTarget[i]!;
+  return words;
 }

@@ -3,10 +3,17 @@ import { type EncodedText, encodeSegments, type Segment } from "../tokenizers/se
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
 import { spellsMarker, withoutFrame } from "./encode.js";
 import type { Examples } from "./exampleStore.js";
-import { type LengthStatistics, lengthStatistics } from "./lengths.js";
 import { withRejected } from "./preferences.js";
-import { type Place, placeOf, type Row } from "./rows.js";
-import { type RowTemplate, type Targets, targetChoices, type Unrendered } from "./rowTemplate.js";
+import {
+  countKept,
+  type DropReason,
+  emptyTally,
+  type PrepareReport,
+  prepareReport,
+  type Tally,
+} from "./prepareReport.js";
+import { placeOf, type Row } from "./rows.js";
+import { type RowTemplate, type Targets, targetChoices } from "./rowTemplate.js";
 
 /** One row as the model sees it. */
 export interface Example {
@@ -26,8 +33,6 @@ export interface Example {
 export const overlongChoices = ["truncate", "cut-prompt-left", "drop"] as const;
 export type Overlong = (typeof overlongChoices)[number];
 
-export type DropReason = Unrendered | "too long" | "no target";
-
 export interface PrepareOptions {
   readonly tokenizer: Tokenizer;
   /** Length L of the model's input; a row's ids are at most L + 1. */
@@ -36,26 +41,6 @@ export interface PrepareOptions {
   readonly targets?: Targets;
   /** Default "truncate", as in Keras. */
   readonly overlong?: Overlong;
-}
-
-export interface PrepareReport {
-  readonly rows: number;
-  readonly kept: number;
-  /** Kept rows of each file, in the order of the examples. */
-  readonly files: readonly { readonly file: string; readonly kept: number }[];
-  /** Where the rows left out are, by reason; only reasons that occurred. */
-  readonly dropped: Readonly<Partial<Record<DropReason, readonly Place[]>>>;
-  readonly truncated: number;
-  /** Of the kept rows, before truncation; of a pair the longer one. */
-  readonly lengths: LengthStatistics;
-  /** What the model reads in one pass over the kept rows: all tokens but each row's last. */
-  readonly inputTokens: number;
-  /** Tokens that count in the loss, in one pass over the kept rows. */
-  readonly targetTokens: number;
-  /** Rows whose text spells a turn marker such as <start_of_turn>; it was encoded as plain text. */
-  readonly spelledMarkers: readonly Place[];
-  /** Text fields that the template does not use, with the number of kept rows in which they are not empty. */
-  readonly unusedFields: Readonly<Record<string, number>>;
 }
 
 export interface Prepared {
@@ -80,12 +65,15 @@ export function frameExample(
   const excess = Math.max(0, encoded.ids.length - (sequenceLength - 1));
   const left = Math.min(excess, cutLeft);
   const right = left + encoded.ids.length - excess;
-  const ids = Int32Array.from([
-    tokenizer.bosId,
-    ...encoded.ids.slice(left, right),
-    tokenizer.eosId,
-  ]);
-  const isTarget = Uint8Array.from([0, ...encoded.isTarget.slice(left, right), 1]);
+  const ids = new Int32Array(right - left + 2);
+  const isTarget = new Uint8Array(ids.length);
+  ids[0] = tokenizer.bosId;
+  for (let i = left; i < right; i++) {
+    ids[i - left + 1] = encoded.ids[i]!;
+    isTarget[i - left + 1] = encoded.isTarget[i]!;
+  }
+  ids[ids.length - 1] = tokenizer.eosId;
+  isTarget[ids.length - 1] = 1;
   return { ids, isTarget, line, truncated: excess };
 }
 
@@ -100,23 +88,24 @@ export function prepareExamples(
   const kept: Example[] = [];
   const preparer = examplePreparer(kept, options);
   for (const row of rows) preparer.add(row, template);
-  return { examples: kept, report: preparer.report() };
+  return { examples: kept, report: prepareReport(preparer.tally, kept) };
 }
 
 export interface ExamplePreparer {
   /** Makes an example of a row, or counts why not. */
   add(row: Row, template: RowTemplate): void;
-  /** Throws a FacetError when no row is left. */
-  report(): PrepareReport;
+  /** What became of the rows so far. */
+  readonly tally: Tally;
 }
 
 /**
- * As `prepareExamples`, for rows that come one by one; `examples` gets what they become. With `rejected` rows are
- * preferences: that gets the rejected answers, and a row is left out when either cannot be used.
+ * As `prepareExamples`, for rows that come one by one; `examples` gets what they become, and `tally` counts. With
+ * `rejected` rows are preferences: that gets the rejected answers, and a row is left out when either cannot be used.
  */
 export function examplePreparer(
   examples: { push(example: Example): unknown },
   options: PrepareOptions,
+  tally = emptyTally(),
   rejected?: { push(example: Example): unknown },
 ): ExamplePreparer {
   const { tokenizer, sequenceLength } = options;
@@ -124,55 +113,33 @@ export function examplePreparer(
   const overlong = options.overlong ?? "truncate";
   checkOptions(sequenceLength, targets, overlong);
 
-  const lengths: number[] = [];
-  let [count, truncated, inputTokens, targetTokens] = [0, 0, 0, 0];
-  const files: { file: string; kept: number }[] = [];
-  const dropped: Partial<Record<DropReason, Place[]>> = {};
-  const spelledMarkers: Place[] = [];
-  const unusedFields: Record<string, number> = {};
   return {
+    tally,
     add(row, template) {
-      count += 1;
+      tally.rows += 1;
       const outcome = prepareRow(row, template);
       const other = rejected && prepareOther(row, template, outcome);
       if (typeof outcome === "string" || typeof other === "string") {
         const reason = typeof outcome === "string" ? outcome : (other as DropReason);
-        const places = dropped[reason] ?? [];
+        const places = tally.dropped[reason] ?? [];
         places.push(placeOf(row));
-        dropped[reason] = places;
+        tally.dropped[reason] = places;
         return;
       }
-      if (files.at(-1)?.file !== row.file) files.push({ file: row.file, kept: 0 });
-      files.at(-1)!.kept += 1;
+      countKept(tally, row.file, 1);
       examples.push(outcome);
       if (other !== undefined) rejected?.push(other);
       const both = other === undefined ? [outcome] : [outcome, other];
-      lengths.push(Math.max(...both.map(({ ids, truncated }) => ids.length + truncated)));
-      if (both.some((one) => one.truncated > 0)) truncated += 1;
+      if (both.some((one) => one.truncated > 0)) tally.truncated += 1;
       for (const one of both) {
-        inputTokens += one.ids.length - 1;
-        targetTokens += targetCount(one);
+        tally.inputTokens += one.ids.length - 1;
+        tally.targetTokens += targetCount(one);
       }
       for (const [field, value] of Object.entries(row.fields)) {
-        if (value.trim() !== "" && !template.fields.includes(field)) {
-          unusedFields[field] = (unusedFields[field] ?? 0) + 1;
+        if (!template.fields.includes(field) && value.trim() !== "") {
+          tally.unusedFields[field] = (tally.unusedFields[field] ?? 0) + 1;
         }
       }
-    },
-    report() {
-      if (lengths.length === 0) throw nothingLeft(count, dropped);
-      return {
-        rows: count,
-        kept: lengths.length,
-        files,
-        dropped,
-        truncated,
-        lengths: lengthStatistics(lengths),
-        inputTokens,
-        targetTokens,
-        spelledMarkers,
-        unusedFields,
-      };
     },
   };
 
@@ -200,40 +167,16 @@ export function examplePreparer(
     const example = frameExample(encoded, tokenizer, sequenceLength, row.line, cutLeft);
     // The end token alone teaches nothing about the response.
     if (targetCount(example) < 2) return "no target";
-    if (spellsMarker(segments)) spelledMarkers.push(placeOf(row));
+    if (spellsMarker(segments)) tally.spelledMarkers.push(placeOf(row));
     return example;
   }
 }
 
-/** Ids per example before truncation, start and end token included. */
-export const fullLengths = (examples: Examples): number[] =>
-  Array.from(examples, (example) => example.ids.length + example.truncated);
-
-/** The file of the example at an index. */
-export function fileOf({ files }: PrepareReport, index: number): string {
-  let end = 0;
-  for (const { file, kept } of files) {
-    end += kept;
-    if (index < end) return file;
-  }
-  throw new RangeError(`there is no example ${index}`);
-}
-
-/** With less than this share of targets almost all of a step is computed for nothing, mostly by mistake. */
-export const FEWEST_TARGETS = 0.01;
-
-/** Throws a FacetError for rows of whose tokens less than 1 % are targets. */
-export function requireTargets({ targetTokens, inputTokens }: PrepareReport): void {
-  if (targetTokens >= FEWEST_TARGETS * inputTokens) return;
-  throw new FacetError(
-    `Only ${targetTokens} of ${inputTokens} tokens are targets, less than 1 %. Look at the rows with facet inspect: ` +
-      "the answers may be in another field (--columns, --template), or --targets all may be meant.",
-  );
-}
-
 /** How many ids of the example are to be predicted. */
 export function targetCount(example: Example): number {
-  return example.isTarget.reduce((sum, flag) => sum + flag, 0);
+  let count = 0;
+  for (const flag of example.isTarget) count += flag;
+  return count;
 }
 
 function checkOptions(sequenceLength: number, targets: string, overlong: string): void {
@@ -248,16 +191,4 @@ function checkOptions(sequenceLength: number, targets: string, overlong: string)
   if (!(overlongChoices as readonly string[]).includes(overlong)) {
     throw unknownName("treatment of overlong rows", overlong, overlongChoices);
   }
-}
-
-function nothingLeft(rows: number, dropped: PrepareReport["dropped"]): FacetError {
-  if (rows === 0) return new FacetError("There are no rows to train on.");
-  const reasons = Object.entries(dropped).map(
-    ([reason, places]) =>
-      `${places.length} ${reason} (first at ${places[0]!.unit ?? "line"} ${places[0]!.line} of ${places[0]!.file})`,
-  );
-  return new FacetError(
-    `No row is left to train on: all ${rows} were dropped: ${reasons.join(", ")}. ` +
-      "Check the template's fields and the sequence length.",
-  );
 }

@@ -1,6 +1,8 @@
 import type { Tokenizer } from "../tokenizers/tokenizer.js";
-import { type Example, fullLengths, type Prepared, type PrepareReport } from "./examples.js";
+import { fullLengths } from "./exampleStore.js";
+import type { Example, Prepared } from "./examples.js";
 import { type LengthBucket, lengthHistogram } from "./lengths.js";
+import type { PrepareReport } from "./prepareReport.js";
 
 /** One token of an example, for show. */
 export interface ShownToken {

@@ -26,41 +26,84 @@ export async function* fileBytes(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** The lines of a UTF-8 file, with or without a byte order mark, in order. Throws a FacetError with the line for what is none. */
-export async function* fileLines(path: string): AsyncGenerator<{ text: string; line: number }> {
-  let rest: Buffer[] = [];
-  let line = 0;
-  const text = (bytes: Buffer) => {
-    line += 1;
-    return { text: decodeLine(bytes, path, line), line };
-  };
-  for await (const bytes of fileBytes(path)) {
-    let start = 0;
-    for (;;) {
-      const newline = bytes.indexOf(0x0a, start);
-      if (newline < 0) break;
-      const piece = bytes.subarray(start, newline);
-      yield text(rest.length > 0 ? Buffer.concat([...rest, piece]) : piece);
-      rest = [];
-      start = newline + 1;
-    }
-    if (start < bytes.length) rest.push(bytes.subarray(start));
-  }
-  if (rest.length > 0) yield text(Buffer.concat(rest));
+/** Lines of a file that lie together, all of them whole. */
+export interface LineBlock {
+  readonly bytes: Uint8Array;
+  /** The number of its first line in the file, from 1. */
+  readonly firstLine: number;
 }
 
-function decodeLine(bytes: Buffer, path: string, line: number): string {
-  const mark = line === 1 && bytes.length >= 2 ? bytes.readUInt16BE(0) : 0;
-  if (mark === 0xfffe || mark === 0xfeff) {
+/** The lines of a file in blocks of at least `least` bytes, but for the last. Throws a FacetError for a file that cannot be read. */
+export async function* lineBlocks(path: string, least: number): AsyncGenerator<LineBlock> {
+  let held: Buffer[] = [];
+  let size = 0;
+  let firstLine = 1;
+  for await (const bytes of fileBytes(path)) {
+    const end = bytes.lastIndexOf(0x0a) + 1;
+    if (end === 0 || size + end < least) {
+      held.push(bytes);
+      size += bytes.length;
+      continue;
+    }
+    const whole = Buffer.concat([...held, bytes.subarray(0, end)]);
+    yield { bytes: whole, firstLine };
+    for (let at = 0; at < whole.length; at = whole.indexOf(0x0a, at) + 1) firstLine += 1;
+    held = [bytes.subarray(end)];
+    size = bytes.length - end;
+  }
+  if (size > 0) yield { bytes: Buffer.concat(held), firstLine };
+}
+
+/** The lines of a block of UTF-8 text. Throws a FacetError with the line for what is none. */
+export function* blockLines(
+  { bytes, firstLine }: LineBlock,
+  path: string,
+): Generator<{ text: string; line: number }> {
+  const text = decoded(bytes, path, firstLine);
+  // To decode all lines at once is much faster; one by one they show which is wrong.
+  const lines = text === undefined ? decodedLines(bytes, path, firstLine) : textLines(text);
+  let line = firstLine;
+  for (const each of lines) yield { text: each, line: line++ };
+}
+
+/** The lines of a UTF-8 file, with or without a byte order mark, in order. Throws a FacetError with the line for what is none. */
+export async function* fileLines(path: string): AsyncGenerator<{ text: string; line: number }> {
+  for await (const block of lineBlocks(path, 1)) yield* blockLines(block, path);
+}
+
+function* textLines(text: string): Generator<string> {
+  for (let start = 0; start < text.length; ) {
+    const newline = text.indexOf("\n", start);
+    const end = newline < 0 ? text.length : newline;
+    yield text.slice(start, end);
+    start = end + 1;
+  }
+}
+
+function* decodedLines(bytes: Uint8Array, path: string, firstLine: number): Generator<string> {
+  for (let start = 0, line = firstLine; start < bytes.length; line++) {
+    const newline = bytes.indexOf(0x0a, start);
+    const end = newline < 0 ? bytes.length : newline;
+    const text = decoded(bytes.subarray(start, end), path, line);
+    if (text === undefined) {
+      throw new FacetError(`${path}, line ${line}: not valid UTF-8. Save the file as UTF-8.`);
+    }
+    yield text;
+    start = end + 1;
+  }
+}
+
+/** Undefined for what is not UTF-8. */
+function decoded(bytes: Uint8Array, path: string, line: number): string | undefined {
+  const [first, second] = line === 1 ? bytes : [];
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
     throw new FacetError(`${path} is UTF-16 text. Save it as UTF-8.`);
   }
   try {
     // Only a mark at the very start of the file is dropped.
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: line > 1 }).decode(bytes);
-  } catch (cause) {
-    throw new FacetError(`${path}, line ${line}: not valid UTF-8. Save the file as UTF-8.`, {
-      cause,
-    });
+  } catch {
+    return undefined;
   }
 }
 

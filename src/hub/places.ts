@@ -36,5 +36,8 @@ export const expanded = (path: string): string => path.replace(/^~(?=$|[/\\])/, 
 /** Where vocabularies are kept in a form that is read fast. */
 export const vocabularyPlace = (): string => join(facetHome(), "vocabularies");
 
+/** Where data sets are kept that have been prepared for a model. */
+export const preparedPlace = (): string => join(facetHome(), "prepared");
+
 /** Where examples go that are too many for memory, and how many bytes of them may stay there. */
 export const spillPlace = () => ({ folder: join(facetHome(), "spill"), bytes: 2 ** 28 });

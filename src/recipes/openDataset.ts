@@ -1,7 +1,7 @@
 import { type Dataset, type DatasetOptions, loadDataset } from "../data/dataset.js";
 import type { DownloadHooks } from "../hub/download.js";
 import { locateData } from "../hub/locateData.js";
-import { spillPlace } from "../hub/places.js";
+import { preparedPlace, spillPlace } from "../hub/places.js";
 import type { FinetuneConfig } from "./finetuneConfig.js";
 
 /** The options that decide what a data set becomes, under the names they have in a run's configuration. */
@@ -21,7 +21,7 @@ export const dataNames = ({ data }: Pick<FinetuneConfig, "data">): readonly stri
 export async function openDataset(
   config: DataConfig,
   reader: Pick<DatasetOptions, "tokenizer" | "sequenceLength" | "chatTemplate"> &
-    Partial<Pick<DatasetOptions, "validationSplit" | "onRow">>,
+    Partial<Pick<DatasetOptions, "validationSplit" | "countAll">>,
   download: DownloadHooks = {},
 ): Promise<Dataset> {
   const sets = [];
@@ -29,7 +29,7 @@ export async function openDataset(
   const { filter: filters, columns, template, limit, targets, overlong } = config;
   return loadDataset({
     ...reader,
-    ...{ sets, spill: spillPlace(), filters, columns, targets, overlong },
+    ...{ sets, spill: spillPlace(), cache: preparedPlace(), filters, columns, targets, overlong },
     ...(limit !== undefined && { limit }),
     ...(template !== undefined && { template }),
   });

@@ -6,6 +6,7 @@ import { readModel } from "./modelFile.js";
 import type { Tokenizer } from "./tokenizer.js";
 import type { TokenizerModel } from "./tokenizerModel.js";
 import { keptTokenizer } from "./vocabularyCache.js";
+import { vocabularyBytes } from "./vocabularyFile.js";
 
 /**
  * Reads a `tokenizer.model` (Keras presets: `vocabulary.spm`). `cache` is a folder for what takes long to parse.
@@ -62,5 +63,6 @@ export function tokenizerOf(model: TokenizerModel): Tokenizer {
       return id < 0 ? undefined : id;
     },
     idToPiece: (id) => pieceOf(model, id),
+    vocabulary: () => vocabularyBytes(model),
   };
 }

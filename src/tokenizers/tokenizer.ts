@@ -18,4 +18,6 @@ export interface Tokenizer {
   pieceToId(piece: string): number | undefined;
   /** The piece as the vocabulary spells it. Throws a FacetError for an id outside the vocabulary. */
   idToPiece(id: number): string;
+  /** The tokenizer in the form of `vocabularyBytes`, from which another thread makes the same. */
+  vocabulary?(): Uint8Array;
 }

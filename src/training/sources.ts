@@ -1,5 +1,5 @@
 import { type Batch, makeBatch } from "../data/batches.js";
-import type { Examples } from "../data/exampleStore.js";
+import { type Examples, idCounts } from "../data/exampleStore.js";
 import { type Mix, mixedOrder } from "../data/mix.js";
 import { epochOrder } from "../data/order.js";
 import { packed, packedBatch } from "../data/packing.js";
@@ -104,7 +104,3 @@ export function* evaluationBatches(
     yield makeBatch(examples, order.slice(from, from + batchSize), padId);
   }
 }
-
-/** How many ids each example has. */
-const idCounts = (examples: Examples): Int32Array =>
-  Int32Array.from(examples, (example) => example.ids.length);

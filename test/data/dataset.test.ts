@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { loadDataset } from "../../src/data/dataset.js";
 import { fileDigest } from "../../src/data/digest.js";
-import { fileOf } from "../../src/data/examples.js";
+import { fileOf } from "../../src/data/prepareReport.js";
 import { byteTokenizer } from "./byteTokenizer.js";
 import { fileWriter, temporaryFolder } from "./temporaryFile.js";
 

@@ -1,10 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  frameExample,
-  prepareExamples,
-  requireTargets,
-  targetCount,
-} from "../../src/data/examples.js";
+import { frameExample, prepareExamples, targetCount } from "../../src/data/examples.js";
+import { requireTargets } from "../../src/data/prepareReport.js";
 import { parseTemplate } from "../../src/data/templates.js";
 import { byteTokenizer } from "./byteTokenizer.js";
 import { rowOf } from "./rowOf.js";
