@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { withTables } from "../scripts/optionTable.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), "utf8");
@@ -62,6 +63,12 @@ test("docs/dependencies.md has a line for every dependency, and for no other pac
   const [, listed] = read("docs/dependencies.md").split(/^## Dependencies$/m);
   const lines = [...listed!.matchAll(/^- `([^`]+)`: \S/gm)].map((match) => match[1]!);
   expect(lines.sort()).toEqual(wanted.sort());
+});
+
+test("the tables of docs/options.md are those of the schemas: npm run docs writes them", () => {
+  const page = read("docs/options.md");
+  expect(page).toBe(withTables(page));
+  expect(page).toContain("`--learning-rate <x>`");
 });
 
 test("pages are found", () => {

@@ -1,4 +1,6 @@
 import type { Command } from "commander";
+import { FacetError } from "../errors.js";
+import { readConfigFile } from "../recipes/configFile.js";
 import { finetune, resumeFinetune } from "../recipes/finetune.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { validated } from "../validation.js";
@@ -7,12 +9,14 @@ import { engineSchema, openEngine } from "./engine.js";
 import { showFinetune } from "./finetuneView.js";
 import { addSchemaOptions, givenOptions, requireOptions } from "./optionsFromSchema.js";
 import { addResumeOption, runToResume } from "./resume.js";
+import { finetuneFileSchema } from "./schema.js";
 
 export function finetuneCommand(): Command {
   const command = plainCommand({
     name: "finetune",
     description: "Train a LoRA adapter on a data file",
     notes: [
+      '--config takes options from a YAML or JSON file, by their names in run.json (learningRate for --learning-rate); flags override it. "facet schema" writes its JSON Schema.',
       "Ctrl-C finishes the step, saves a checkpoint and exits with code 130; --resume continues such a run, or one that was killed, and gives, with the same --threads and --prepack-weights, bit for bit what the uninterrupted run would have given.",
       '--json prints {"run", "status" ("finished" or "interrupted"), "steps", "trainable_parameters", "loss", "accuracy", "held_out": null or {"before", "after"}, "samples": [{"prompt", "before", "after"}], "tokens_per_second", "seconds", "adapter"}. "loss", "accuracy" and "tokens_per_second" are null for a resumed run that had no step left to do.',
     ],
@@ -20,18 +24,23 @@ export function finetuneCommand(): Command {
       "facet finetune --model facet_nano_en --data notes.jsonl --run runs/notes",
       "facet finetune --model gemma_2b_en --data dolly.jsonl --filter no-context --limit 1000 \\\n    --rank 4 --learning-rate 5e-5 --run runs/tutorial",
       `facet finetune --model ./my-model --data qa.jsonl --template $'Q: {question}\\nA: {answer}' \\\n    --targets completion --validation-split 0.1 --run runs/qa`,
+      "facet finetune --config notes.yaml --learning-rate 1e-3 --run runs/notes-2",
       "facet finetune --resume --run runs/notes",
     ],
   });
+  command.option("--config <file>", "YAML or JSON file of options, which flags override");
   addSchemaOptions(command, finetuneSchema);
   addSchemaOptions(command, engineSchema);
   addResumeOption(command);
   return command.action(async () => {
-    const engineOptions = validated(engineSchema, givenOptions(command, engineSchema), "engine");
     const resumed = runToResume(command, finetuneSchema);
-    if (resumed === undefined) requireOptions(command, finetuneSchema);
-    const input = givenOptions(command, finetuneSchema);
-    const engine = await openEngine(engineOptions);
+    const given = {
+      ...optionsInFile(command, resumed),
+      ...givenOptions(command, finetuneFileSchema),
+    };
+    if (resumed === undefined) requireOptions(command, finetuneSchema, given);
+    const engine = await openEngine(validated(engineSchema, part(given, engineSchema), "engine"));
+    const input = part(given, finetuneSchema);
     await showFinetune(
       (hooks) =>
         resumed === undefined
@@ -41,3 +50,16 @@ export function finetuneCommand(): Command {
     );
   });
 }
+
+function optionsInFile(command: Command, resumed: string | undefined): Record<string, unknown> {
+  const { config } = command.opts<{ config?: string }>();
+  if (config === undefined) return {};
+  if (resumed === undefined) return readConfigFile(config, finetuneFileSchema);
+  throw new FacetError(
+    "--resume continues a run with the options it was started with, so --config would be ignored. Leave it out, or start a new run.",
+  );
+}
+
+/** The given options that are this schema's. */
+const part = (given: Record<string, unknown>, { shape }: { shape: object }) =>
+  Object.fromEntries(Object.entries(given).filter(([key]) => Object.hasOwn(shape, key)));

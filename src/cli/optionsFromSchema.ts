@@ -75,9 +75,12 @@ export function givenOptions(command: Command, schema: z.ZodObject): Record<stri
   );
 }
 
-/** Ends the command with commander's own error when an option that the schema requires was not given. */
-export function requireOptions(command: Command, schema: z.ZodObject): void {
-  const given = givenOptions(command, schema);
+/** Ends the command with commander's own error when an option that the schema requires is not among the given. */
+export function requireOptions(
+  command: Command,
+  schema: z.ZodObject,
+  given: Readonly<Record<string, unknown>> = givenOptions(command, schema),
+): void {
   const missing = describe(schema).required.filter((key) => !Object.hasOwn(given, key));
   if (missing.length === 0) return;
   const flags = missing.map(flagOf).join(", ");
