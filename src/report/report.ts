@@ -1,9 +1,8 @@
-import { FacetError } from "../errors.js";
 import { escapeHtml } from "./escapeHtml.js";
 import { type HeldOutScore, heldOutTable } from "./heldOut.js";
 import { lossCurve } from "./lossCurve.js";
 import type { LossPoint } from "./lossPoints.js";
-import { reportStyle } from "./reportStyle.js";
+import { factList, page, section, textBlock } from "./page.js";
 
 export interface ReportData {
   title: string;
@@ -26,8 +25,7 @@ export interface ReportData {
 }
 
 /**
- * One HTML document that needs nothing else: no script, no file, no network (its content security
- * policy allows none). Every text of `data` is escaped (`escapeHtml`). A section without data is
+ * The report as a page (`page`). Every text of `data` is escaped (`escapeHtml`). A section without data is
  * left out, except the curve, which says that there is none.
  * @throws FacetError when `created` is not a date, and as `lossCurve` and `heldOutTable` do.
  */
@@ -40,30 +38,7 @@ export function renderReport(data: ReportData): string {
     data.command !== undefined &&
       section("Try next", `<pre><code>${escapeHtml(data.command)}</code></pre>`),
   ];
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(data.title)}</title>
-<style>${reportStyle}</style>
-</head>
-<body>
-<header>
-<h1 dir="auto">${escapeHtml(data.title)}</h1>
-<p>${escapeHtml(data.model)} · ${time(data.created)}</p>
-</header>
-<main>
-${sections.filter(Boolean).join("\n")}
-</main>
-</body>
-</html>
-`;
-}
-
-function section(heading: string, content: string): string {
-  return `<section>\n<h2>${heading}</h2>\n${content}\n</section>`;
+  return page(data, sections);
 }
 
 /** The curve twice, for wide and for narrow pages: its labels must not shrink with the page. */
@@ -86,8 +61,8 @@ function samplesTable(samples: ReportData["samples"]): string {
   const bodies = samples.map(({ prompt, before, after }) =>
     [
       `<tbody>`,
-      `<tr><th scope="rowgroup" colspan="2"><span class="label">Prompt</span>${block(prompt)}</th></tr>`,
-      `<tr><td data-label="Before">${block(before)}</td><td data-label="After">${block(after)}</td></tr>`,
+      `<tr><th scope="rowgroup" colspan="2"><span class="label">Prompt</span>${textBlock(prompt)}</th></tr>`,
+      `<tr><td data-label="Before">${textBlock(before)}</td><td data-label="After">${textBlock(after)}</td></tr>`,
       `</tbody>`,
     ].join("\n"),
   );
@@ -97,32 +72,4 @@ function samplesTable(samples: ReportData["samples"]): string {
     ...bodies,
     "</table>",
   ].join("\n");
-}
-
-/** White space as it is; the text itself decides its direction, and cannot change its neighbours'. */
-function block(text: string): string {
-  return text === ""
-    ? `<div class="text empty">(nothing)</div>`
-    : `<div class="text" dir="auto">${escapeHtml(text)}</div>`;
-}
-
-function factList(facts: ReportData["facts"]): string {
-  const entries = facts.map(
-    ({ label, value }) =>
-      `<div><dt>${escapeHtml(label)}</dt><dd dir="auto">${escapeHtml(value)}</dd></div>`,
-  );
-  return `<dl>\n${entries.join("\n")}\n</dl>`;
-}
-
-/** In UTC and to the minute, so that the report does not depend on where it was made. */
-function time(created: string): string {
-  const date = new Date(created);
-  if (Number.isNaN(date.getTime())) {
-    throw new FacetError(
-      `The report's date "${created}" cannot be read. Give it as "2026-01-31T12:00:00Z".`,
-    );
-  }
-  const iso = date.toISOString();
-  const shown = `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
-  return `<time datetime="${iso}">${shown}</time>`;
 }
