@@ -1,7 +1,16 @@
 import { FacetError, unknownName } from "./errors.js";
 
 /** What randomness is drawn for; each is a sequence of its own, so that drawing more for one does not change another. */
-const STREAMS = { order: 1, init: 2, sampling: 3, dropout: 4, mix: 5, noise: 6 } as const;
+const STREAMS = {
+  order: 1,
+  init: 2,
+  sampling: 3,
+  dropout: 4,
+  mix: 5,
+  noise: 6,
+  bootstrap: 8,
+  sweep: 9,
+} as const;
 
 export type RandomStream = keyof typeof STREAMS;
 
