@@ -47,7 +47,7 @@ export interface CrossEntropy {
   readonly loss: Tensor;
   /** −log p(target) of each row, `[R]`. */
   readonly rowLoss: Tensor;
-  /** 1 where the most likely id is the target, else 0, `[R]`. */
+  /** 1 where no id is more likely than the target, else 0, `[R]`. */
   readonly correct: Tensor;
 }
 

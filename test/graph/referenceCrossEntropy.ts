@@ -27,7 +27,7 @@ export function crossEntropy(
     const total = logits.reduce((sum, z) => sum + Math.exp(z - largest), 0);
     const target = targets.data[r]!;
     rowLoss[r] = largest + Math.log(total) - logits[target]!;
-    correct[r] = Number(logits.indexOf(largest) === target);
+    correct[r] = Number(logits[target] === largest);
     logits.forEach((z, id) => {
       const slope = softCap > 0 ? 1 - (z / softCap) ** 2 : 1;
       const p = Math.exp(z - largest) / total;
