@@ -200,7 +200,7 @@ function shareRow(name: string, samples: readonly TrainingSample[]): Row {
   };
 }
 
-/** Each case with mapped weights, and with the second, prepacked copy of them. */
+/** Each case with mapped weights, and with the copy of them that is packed for products. */
 async function variants(
   name: string,
   run: (name: string, prepack: boolean) => Promise<Row>,

@@ -14,6 +14,9 @@ export const sharedPaths = {
   gemmaTokenizer: join(shared, "data", "gemma", "tokenizer.model"),
 };
 
+/** Where their packed weights are kept. */
+export const packFolder = (): string => join(cacheFolder(), "packed");
+
 /** Where the random-weight models are kept between runs. Not under version control. */
 export function cacheFolder(): string {
   const folder = join(root, ".cache", "bench");

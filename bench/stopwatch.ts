@@ -19,7 +19,10 @@ export function timedEngine(engine: Engine): TimedEngine {
     },
   });
   return {
-    engine: { name: engine.name, compile: async (program) => timed(await engine.compile(program)) },
+    engine: {
+      name: engine.name,
+      compile: async (program, options) => timed(await engine.compile(program, options)),
+    },
     take() {
       const taken = sum;
       sum = 0;

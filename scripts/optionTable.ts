@@ -1,13 +1,13 @@
 import { Command } from "commander";
 import type { z } from "zod";
-import { engineSchema } from "../src/cli/engine.js";
+import { trainingEngineSchema } from "../src/cli/engine.js";
 import { addSchemaOptions } from "../src/cli/optionsFromSchema.js";
 import { finetuneSchema } from "../src/recipes/finetuneConfig.js";
 import { pretrainSchema } from "../src/recipes/pretrainConfig.js";
 
 const schemas: Readonly<Record<string, z.ZodObject>> = {
   finetune: finetuneSchema,
-  engine: engineSchema,
+  engine: trainingEngineSchema,
   pretrain: pretrainSchema,
 };
 

@@ -8,6 +8,7 @@ import { gemmaModules } from "../../src/models/gemma/weights.js";
 import { createRandom } from "../../src/random.js";
 import { openSession } from "../../src/runtime/session.js";
 import { adamW } from "../../src/training/optimizers/adamW.js";
+import { packFolder } from "../places.js";
 import { type TrainingSample, timedTraining } from "../stepTimes.js";
 import { timedEngine } from "../stopwatch.js";
 
@@ -43,7 +44,8 @@ export interface StepOptions {
 /** One optimizer step on one row of random ids, every one of which has a target. */
 export async function openStep(options: StepOptions): Promise<() => Promise<TrainingSample>> {
   const model = await openModel(options.folder);
-  const { length, threads, prepack: prepackWeights } = options;
+  const { length, threads, prepack } = options;
+  const prepackWeights = prepack && { folder: packFolder() };
   const { parameters, ...adapter } = createAdapter(stepLora, gemmaModules(model.config), 0);
   const clock = timedEngine(onnxEngine({ threads, prepackWeights }));
   const session = openSession(model, clock.engine, { ...adapter, parameters });

@@ -13,6 +13,7 @@ import { bindWeights } from "../../src/models/gemma/model.js";
 import { gemmaModules } from "../../src/models/gemma/weights.js";
 import { openSession } from "../../src/runtime/session.js";
 import { adamW } from "../../src/training/optimizers/adamW.js";
+import { packFolder } from "../places.js";
 import { type TrainingSample, timedTraining } from "../stepTimes.js";
 import { timedEngine } from "../stopwatch.js";
 
@@ -56,7 +57,8 @@ const expectedSchema = z.object({ losses_f64: z.array(z.number()).length(steps) 
 export async function openWorkloadS(
   options: WorkloadSOptions,
 ): Promise<() => Promise<WorkloadSSample>> {
-  const { folder, threads, prepack: prepackWeights } = options;
+  const { folder, threads, prepack } = options;
+  const prepackWeights = prepack && { folder: packFolder() };
   const tensors = (name: string) => readSafetensorsHeader(join(folder, name)).tensors;
   const weights = bindWeights(workloadSConfig, tensors("base.safetensors"), folder);
   const batchTensors = tensors("batch.safetensors");

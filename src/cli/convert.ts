@@ -22,8 +22,8 @@ export const convertCommand = (): Command =>
         "facet convert --model my-model --to keras --out my-preset",
       ],
     },
-    async ({ threads, prepackWeights, ...options }, json) => {
-      const engine = await openEngine({ threads, prepackWeights });
+    async ({ threads, profile, ...options }, json) => {
+      const engine = await openEngine({ threads, profile });
       const written = await withDownloads((download) => convertModel(options, engine, download));
       printWritten(written, json);
     },

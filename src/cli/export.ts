@@ -21,8 +21,8 @@ export const exportCommand = (): Command =>
         "facet export --adapter runs/first --to ollama --out first-ollama --outtype q8_0",
       ],
     },
-    async ({ threads, prepackWeights, ...options }, json) => {
-      const engine = await openEngine({ threads, prepackWeights });
+    async ({ threads, profile, ...options }, json) => {
+      const engine = await openEngine({ threads, profile });
       const written = await withDownloads((download) => exportAdapter(options, engine, download));
       printWritten(written, json);
     },

@@ -5,7 +5,7 @@ import { finetune, resumeFinetune } from "../recipes/finetune.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { validated } from "../validation.js";
 import { plainCommand, wantsJson } from "./command.js";
-import { engineSchema, openEngine } from "./engine.js";
+import { openEngine, trainingEngineSchema } from "./engine.js";
 import { showFinetune } from "./finetuneView.js";
 import { addSchemaOptions, givenOptions, requireOptions } from "./optionsFromSchema.js";
 import { addResumeOption, runToResume } from "./resume.js";
@@ -30,7 +30,7 @@ export function finetuneCommand(): Command {
   });
   command.option("--config <file>", "YAML or JSON file of options, which flags override");
   addSchemaOptions(command, finetuneSchema);
-  addSchemaOptions(command, engineSchema);
+  addSchemaOptions(command, trainingEngineSchema);
   addResumeOption(command);
   return command.action(async () => {
     const resumed = runToResume(command, finetuneSchema);
@@ -39,7 +39,8 @@ export function finetuneCommand(): Command {
       ...givenOptions(command, finetuneFileSchema),
     };
     if (resumed === undefined) requireOptions(command, finetuneSchema, given);
-    const engine = await openEngine(validated(engineSchema, part(given, engineSchema), "engine"));
+    const engineOptions = part(given, trainingEngineSchema);
+    const engine = await openEngine(validated(trainingEngineSchema, engineOptions, "engine"));
     const input = part(given, finetuneSchema);
     await showFinetune(
       (hooks) =>

@@ -33,8 +33,8 @@ export const importCommand = (): Command =>
         "facet import --adapter first-lora.gguf --model facet_nano_en --out first",
       ],
     },
-    async ({ threads, prepackWeights, ...options }, json) => {
-      const engine = await openEngine({ threads, prepackWeights });
+    async ({ threads, profile, ...options }, json) => {
+      const engine = await openEngine({ threads, profile });
       const written = await withDownloads((download) =>
         exportAdapter({ ...options, to: "peft" }, engine, download),
       );

@@ -24,7 +24,7 @@ export function pretrainCommand(): Command {
     name: "pretrain",
     description: "Train all weights of a model on plain text",
     notes: [
-      "Starts from random weights, or from a model with --from. Ctrl-C finishes the step, saves a checkpoint and exits with code 130; --resume continues such a run, or one that was killed, and gives, with the same --threads and --prepack-weights, bit for bit what the uninterrupted run would have given.",
+      "Starts from random weights, or from a model with --from. Ctrl-C finishes the step, saves a checkpoint and exits with code 130; --resume continues such a run, or one that was killed, and gives, with the same --threads, bit for bit what the uninterrupted run would have given.",
       '--json prints {"run", "model", "status" ("finished" or "interrupted"), "steps", "parameters", "held_out": {"loss", "perplexity", "accuracy", "target_tokens", "examples"}}.',
     ],
     examples: [

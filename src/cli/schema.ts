@@ -2,13 +2,13 @@ import type { Command } from "commander";
 import { z } from "zod";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { schemaCommand } from "./command.js";
-import { engineSchema } from "./engine.js";
+import { trainingEngineSchema } from "./engine.js";
 import { printJson } from "./output.js";
 
 /** What `facet finetune --config` takes: the run, and the engine that it is computed with. */
 export const finetuneFileSchema = z.strictObject({
   ...finetuneSchema.shape,
-  ...engineSchema.shape,
+  ...trainingEngineSchema.shape,
 });
 
 export const schemaOfCommand = (): Command =>

@@ -21,9 +21,15 @@ export interface Executable {
   close(): Promise<void>;
 }
 
+export interface CompileOptions {
+  /** What a profile calls the program. */
+  readonly name?: string;
+  /** Whether it will run so often that making it faster may take a while. */
+  readonly runsOften?: boolean;
+}
+
 /** The contract of an engine: compile a program, run it. Nothing above it knows which one runs. */
 export interface Engine {
   readonly name: string;
-  /** `name` is what a profile calls the program. */
-  compile(program: Program, name?: string): Promise<Executable>;
+  compile(program: Program, options?: CompileOptions): Promise<Executable>;
 }

@@ -39,5 +39,8 @@ export const vocabularyPlace = (): string => join(facetHome(), "vocabularies");
 /** Where data sets are kept that have been prepared for a model. */
 export const preparedPlace = (): string => join(facetHome(), "prepared");
 
+/** Where weights are kept packed for an engine's products. */
+export const packedPlace = (): string => join(facetHome(), "packed");
+
 /** Where examples go that are too many for memory, and how many bytes of them may stay there. */
 export const spillPlace = () => ({ folder: join(facetHome(), "spill"), bytes: 2 ** 28 });

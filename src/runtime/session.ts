@@ -74,7 +74,12 @@ export function openSession(
   const none: Loaded = { adapter: undefined, parameters: {}, ready: async () => {} };
   let current = adapter === undefined ? none : loaded.get(adapter)!;
 
-  const compile = (kind: string, maxLength: number, build: (length: number) => Program) => {
+  const compile = (
+    kind: string,
+    maxLength: number,
+    build: (length: number) => Program,
+    { runsOften = false } = {},
+  ) => {
     if (maxLength > config.maxPositions) {
       throw new FacetError(
         `${model.name} was made for at most ${config.maxPositions} tokens; ${maxLength} were asked for.`,
@@ -88,7 +93,7 @@ export function openSession(
     const key = `${kind}:${length}`;
     const known = compiled.get(key);
     if (known !== undefined) return known;
-    const executable = engine.compile(build(length), kind);
+    const executable = engine.compile(build(length), { name: kind, runsOften });
     compiled.set(key, executable);
     return executable;
   };
@@ -115,8 +120,11 @@ export function openSession(
       }
       const kind = `training${recompute ? " with recomputation" : ""}${noisy ? " with noise" : ""}`;
       const built = noisy ? { ...trainingGraph, noise } : trainingGraph;
-      return compile(kind, maxLength, (length) =>
-        trainingProgram(built, { maxLength: length, recompute }),
+      return compile(
+        kind,
+        maxLength,
+        (length) => trainingProgram(built, { maxLength: length, recompute }),
+        { runsOften: true },
       );
     },
     async evaluation(maxLength) {

@@ -39,7 +39,7 @@ const inputs = (rows: number) => ({
 async function profilesOf(rows: readonly number[]): Promise<ProgramProfile[]> {
   const profiles: ProgramProfile[] = [];
   const engine = onnxEngine({ threads: 1, onProfile: (profile) => profiles.push(profile) });
-  const executable = await engine.compile(step(), "step");
+  const executable = await engine.compile(step(), { name: "step" });
   for (const count of rows) await executable.run(inputs(count));
   await executable.close();
   return profiles;

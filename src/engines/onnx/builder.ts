@@ -21,6 +21,12 @@ import {
   valueType,
 } from "./values.js";
 
+/** Where a weight's file has it packed for products: an entry of its external data, as ONNX Runtime writes it. */
+export interface PackedLayout {
+  readonly key: string;
+  readonly value: string;
+}
+
 /** Integers that depend on the symbolic dimensions; the host computes and feeds them at each run. */
 export interface RuntimeIntegers {
   readonly name: string;
@@ -146,6 +152,7 @@ export class ModelBuilder {
     shape: Shape,
     type: keyof typeof elementType,
     { file, offset, byteLength }: FileRegion,
+    packed: readonly PackedLayout[] = [],
   ): string {
     if (this.#weights.has(name)) return name;
     this.#weights.add(name);
@@ -154,6 +161,7 @@ export class ModelBuilder {
       { key: "location", value: relative(this.#weightFolder, file) },
       { key: "offset", value: String(offset) },
       { key: "length", value: String(byteLength) },
+      ...packed,
     ];
     const dims = shape.map((dim) => BigInt(dim as number));
     const dataType = elementType[type];

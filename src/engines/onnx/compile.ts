@@ -1,7 +1,8 @@
+import { closeSync, openSync, readSync } from "node:fs";
 import { dirname } from "node:path";
 import { FacetError } from "../../errors.js";
 import type { FileRegion, Node, Program, Tensor } from "../../graph/index.js";
-import { type BuiltModel, ModelBuilder } from "./builder.js";
+import { type BuiltModel, ModelBuilder, type PackedLayout } from "./builder.js";
 import { lowerings } from "./operators.js";
 
 export interface OnnxModel extends BuiltModel {
@@ -9,9 +10,24 @@ export interface OnnxModel extends BuiltModel {
   readonly weightFolder: string | undefined;
 }
 
-/** Writes a program as one ONNX model. Weights stay where they are, as external data. */
-export function toOnnx(program: Program): OnnxModel {
-  const weightFolder = folderOfWeights(program);
+/** A copy of a weight in a file that also has it packed for the products of forward and backward pass. */
+export interface PackedWeight {
+  readonly region: FileRegion;
+  readonly packed: readonly PackedLayout[];
+}
+
+/** The copies of a program's float32 weights, by their names, and the folder of their files. */
+export interface PackedWeights {
+  readonly folder: string;
+  readonly weights: ReadonlyMap<string, PackedWeight>;
+}
+
+/**
+ * Writes a program as one ONNX model. Weights stay where they are, as external data; of packed ones
+ * their packed copy is used, and what is too small to pack goes into the model.
+ */
+export function toOnnx(program: Program, packed?: PackedWeights): OnnxModel {
+  const weightFolder = packed?.folder ?? folderOfWeights(program);
   const model = new ModelBuilder(weightFolder);
   const names = new Map<Tensor, string>();
   const outputNames = new Map<Tensor, string>();
@@ -30,7 +46,7 @@ export function toOnnx(program: Program): OnnxModel {
     const outputs = node.outputs.map((tensor) => outputNames.get(tensor) ?? model.fresh());
     const source = sources[node.operation.name];
     if (source !== undefined) {
-      names.set(node.outputs[0]!, source(model, node));
+      names.set(node.outputs[0]!, source(model, node, packed));
       continue;
     }
     const lowering = lowerings[node.operation.name];
@@ -48,7 +64,7 @@ export function toOnnx(program: Program): OnnxModel {
   return { ...model.build(), weightFolder };
 }
 
-type Source = (model: ModelBuilder, node: Node) => string;
+type Source = (model: ModelBuilder, node: Node, packed?: PackedWeights) => string;
 
 const sources: Readonly<Record<string, Source>> = {
   input: (model, { attributes, outputs }) =>
@@ -60,14 +76,30 @@ const sources: Readonly<Record<string, Source>> = {
       ? model.integerTensor(values, dims)
       : model.floats(values, dims);
   },
-  weight: (model, { attributes, outputs }) => {
+  weight: (model, { attributes, outputs }, packed) => {
     const name = attributes.name as string;
     const { shape, dtype } = outputs[0]!;
+    if (packed !== undefined) {
+      const copy = packed.weights.get(name);
+      if (copy !== undefined) return model.weight(name, shape, "float32", copy.region, copy.packed);
+      return model.floats(valuesOf(attributes.region as FileRegion), shape as number[]);
+    }
     // Each use of a block-quantised weight wants its bytes in another shape.
     if (dtype === "q8" || dtype === "q4") return name;
     return model.weight(name, shape, dtype, attributes.region as FileRegion);
   },
 };
+
+function valuesOf({ file, offset, byteLength }: FileRegion): Float32Array {
+  const values = new Float32Array(byteLength / 4);
+  const descriptor = openSync(file, "r");
+  try {
+    readSync(descriptor, values, 0, byteLength, offset);
+  } finally {
+    closeSync(descriptor);
+  }
+  return values;
+}
 
 function consumers(program: Program): Set<Tensor> {
   const consumed = new Set<Tensor>(program.outputs.values());

@@ -107,7 +107,7 @@ function chunkBody(
         softCap > 0 ? model.emit("Mul", [rows, pick(slope, target)]) : rows;
       if (scanned.includes(3)) {
         const gathered = atTarget(model.emit("Gather", [table, targetIds], { axis: 0 }));
-        const difference = model.emit("Sub", [model.emit("MatMul", [dense, table]), gathered]);
+        const difference = model.emit("Sub", [model.emit("Gemm", [dense, table]), gathered]);
         results.set(3, model.emit("Mul", [difference, weight]));
       }
       if (wantsTable) {
