@@ -20,7 +20,7 @@ export function timedEngine(engine: Engine): TimedEngine {
   });
   return {
     engine: {
-      name: engine.name,
+      ...engine,
       compile: async (program, options) => timed(await engine.compile(program, options)),
     },
     take() {

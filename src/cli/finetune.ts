@@ -1,8 +1,11 @@
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { FacetError } from "../errors.js";
 import { readConfigFile } from "../recipes/configFile.js";
 import { finetune, resumeFinetune } from "../recipes/finetune.js";
 import { finetuneSchema } from "../recipes/finetuneConfig.js";
+import { runPaths } from "../recipes/runFolder.js";
+import { readSavedRun } from "../recipes/savedRun.js";
 import { validated } from "../validation.js";
 import { plainCommand, wantsJson } from "./command.js";
 import { openEngine, trainingEngineSchema } from "./engine.js";
@@ -17,7 +20,7 @@ export function finetuneCommand(): Command {
     description: "Train a LoRA adapter on a data file",
     notes: [
       '--config takes options from a YAML or JSON file, by their names in run.json (learningRate for --learning-rate); flags override it. "facet schema" writes its JSON Schema.',
-      "Ctrl-C finishes the step, saves a checkpoint and exits with code 130; --resume continues such a run, or one that was killed, and gives, with the same --threads and --prepack-weights, bit for bit what the uninterrupted run would have given.",
+      "Ctrl-C finishes the step, saves a checkpoint and exits with code 130; --resume continues such a run, or one that was killed, with the threads that it was started with unless you say otherwise, and gives bit for bit what the uninterrupted run would have given.",
       '--json prints {"run", "status" ("finished" or "interrupted"), "steps", "trainable_parameters", "loss", "accuracy", "held_out": null or {"before", "after"}, "samples": [{"prompt", "before", "after"}], "tokens_per_second", "seconds", "adapter"}. "loss", "accuracy" and "tokens_per_second" are null for a resumed run that had no step left to do.',
     ],
     examples: [
@@ -39,7 +42,10 @@ export function finetuneCommand(): Command {
       ...givenOptions(command, finetuneFileSchema),
     };
     if (resumed === undefined) requireOptions(command, finetuneSchema, given);
-    const engineOptions = part(given, trainingEngineSchema);
+    const engineOptions = {
+      ...(resumed !== undefined && engineOfRun(resumed)),
+      ...part(given, trainingEngineSchema),
+    };
     const engine = await openEngine(validated(trainingEngineSchema, engineOptions, "engine"));
     const input = part(given, finetuneSchema);
     await showFinetune(
@@ -59,6 +65,11 @@ function optionsInFile(command: Command, resumed: string | undefined): Record<st
   throw new FacetError(
     "--resume continues a run with the options it was started with, so --config would be ignored. Leave it out, or start a new run.",
   );
+}
+
+/** The engine options that a run was started with, as far as it has noted them. */
+function engineOfRun(run: string): Record<string, unknown> {
+  return existsSync(runPaths(run).run) ? (readSavedRun(run).engine?.settings ?? {}) : {};
 }
 
 /** The given options that are this schema's. */

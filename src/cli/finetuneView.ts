@@ -46,7 +46,8 @@ export async function showFinetune(
   }
 }
 
-function showEvent(view: TrainingView, event: FinetuneEvent): void {
+/** Says what a run tells while it goes on. */
+export function showEvent(view: TrainingView, event: FinetuneEvent): void {
   switch (event.kind) {
     case "data": {
       const { path, template, train, validation } = event.dataset;

@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   summary: async () => (await import("./summary.js")).summaryCommand(),
   pretrain: async () => (await import("./pretrain.js")).pretrainCommand(),
   download: async () => (await import("./download.js")).downloadCommand(),
+  reproduce: async () => (await import("./reproduce.js")).reproduceCommand(),
   schema: async () => (await import("./schema.js")).schemaOfCommand(),
   doctor: async () => (await import("./doctor.js")).doctorCommand(),
 };

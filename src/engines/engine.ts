@@ -31,5 +31,7 @@ export interface CompileOptions {
 /** The contract of an engine: compile a program, run it. Nothing above it knows which one runs. */
 export interface Engine {
   readonly name: string;
+  /** What decides how results are rounded: with the same settings, a program gives the same bits on a machine. */
+  readonly settings: Readonly<Record<string, number | boolean>>;
   compile(program: Program, options?: CompileOptions): Promise<Executable>;
 }

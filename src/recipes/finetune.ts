@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
-import { readJsonObject } from "../formats/strictJson.js";
 import type { DownloadHooks } from "../hub/download.js";
 import type { Adapter } from "../lora/adapter.js";
 import { planMemory, refuseTooLarge } from "../runtime/memory.js";
@@ -26,6 +25,7 @@ import {
   writeJson,
 } from "./runFolder.js";
 import { openRunLog } from "./runLog.js";
+import { changedInputs, readSavedRun, recordEngine } from "./savedRun.js";
 import { startAdapter } from "./startAdapter.js";
 import { writeAdapter } from "./writeAdapter.js";
 
@@ -44,10 +44,18 @@ export async function finetune(
   hooks: FinetuneHooks = {},
 ): Promise<FinetuneResult> {
   const config = withAbsolutePaths(validated(finetuneSchema, input, "finetune"));
-  const prepared = await prepare(config, hooks.download);
-  const folder = createRunFolder(config.run);
+  return startRun(await prepare(config, hooks.download), engine, hooks);
+}
+
+/** Starts what was prepared, in the folder that its configuration names. */
+export async function startRun(
+  prepared: Prepared,
+  engine: Engine,
+  hooks: FinetuneHooks = {},
+): Promise<FinetuneResult> {
+  const folder = createRunFolder(prepared.config.run);
   return discardIfUnstarted(folder, async () => {
-    writeJson(runPaths(folder).run, await describeRun(prepared));
+    writeJson(runPaths(folder).run, await describeRun(prepared, engine));
     return execute(folder, prepared, engine, hooks);
   });
 }
@@ -62,17 +70,15 @@ export async function resumeFinetune(
   if (existsSync(runPaths(folder).report)) {
     throw new FacetError(`The run in ${folder} is finished; there is nothing to resume.`);
   }
-  const saved = readJsonObject(runPaths(folder).run) as { config: unknown; digests: unknown };
-  const prepared = await prepare(
-    validated(finetuneSchema, saved.config, "finetune"),
-    hooks.download,
-  );
-  const { digests } = await describeRun(prepared);
-  if (JSON.stringify(digests) !== JSON.stringify(saved.digests)) {
+  const saved = readSavedRun(folder);
+  const prepared = await prepare(saved.config, hooks.download);
+  const changed = changedInputs(saved, (await describeRun(prepared, engine)).digests);
+  if (changed.length > 0) {
     throw new FacetError(
-      `The data, the template or the base model of ${folder} has changed since the run started, so it cannot be continued exactly. Start a new run.`,
+      `The data, the template or the base model of ${folder} has changed since the run started (${changed.join(", ")}), so it cannot be continued exactly. Start a new run.`,
     );
   }
+  recordEngine(saved, engine);
   return execute(folder, prepared, engine, hooks);
 }
 

@@ -4,6 +4,7 @@ import { isTemplateFile } from "../data/chooseRowTemplate.js";
 import type { Dataset } from "../data/dataset.js";
 import { type Mix, mixShares } from "../data/mix.js";
 import { requireTargets } from "../data/prepareReport.js";
+import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
 import { dataFromAnywhere } from "../hub/locateData.js";
@@ -76,13 +77,17 @@ function mixOf({ mix: weights }: FinetuneConfig, { counts }: Dataset): Mix | und
 }
 
 /** What run.json holds: enough to repeat the run, and to notice when it could not be the same. */
-export async function describeRun({ config, model, dataset, adapter }: Prepared) {
+export async function describeRun(
+  { config, model, dataset, adapter }: Prepared,
+  { name, settings }: Engine,
+) {
   const files = [...model.weights.values()].map((tensor) => tensor.file);
   return {
     command: "finetune",
     created: new Date().toISOString(),
     config,
     versions: versions(),
+    engine: { name, settings },
     base: { name: model.name, folder: model.folder },
     trainable_parameters: adapter.parameters.values.length,
     data: { path: dataset.path, template: dataset.template.name, report: dataset.train.report },

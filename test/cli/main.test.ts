@@ -12,6 +12,7 @@ const commands = [
   "pretrain",
   "quickstart",
   "download",
+  "reproduce",
   "schema",
   "doctor",
 ];

@@ -112,9 +112,10 @@ async function traces(input: FinetuneInput): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   const watched: Engine = {
     ...engine,
-    compile(program, name) {
+    compile(program, options) {
+      const { name } = options ?? {};
       found[`program ${Object.keys(found).length}`] = `${name} of ${program.nodes.length}`;
-      return engine.compile(program, name);
+      return engine.compile(program, options);
     },
   };
   const { run } = await finetune(input, watched);

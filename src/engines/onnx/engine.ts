@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import type { Program } from "../../graph/index.js";
 import { bindInputs, checkOutputs } from "../bindings.js";
@@ -29,6 +30,10 @@ export interface OnnxEngineOptions {
 export function onnxEngine(options: OnnxEngineOptions = {}): Engine {
   return {
     name: "onnx",
+    settings: {
+      threads: options.threads ?? availableParallelism(),
+      prepackWeights: (options.prepackWeights ?? false) !== false,
+    },
     compile: (program, compileOptions = {}) => compile(program, compileOptions, options),
   };
 }
