@@ -4,7 +4,7 @@ import type { Place } from "../data/rows.js";
 import { count, plural } from "./output.js";
 
 /** Where the first few of some rows are; `files` are those that were read. */
-function firstPlaces(places: readonly Place[], files: PrepareReport["files"]): string {
+export function firstPlaces(places: readonly Place[], files: PrepareReport["files"]): string {
   const more = places.length > 3 ? ", …" : "";
   const first = places.slice(0, 3);
   if (new Set([...files, ...places].map(({ file }) => file)).size > 1) {

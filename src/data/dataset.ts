@@ -87,14 +87,15 @@ export async function loadDataset(options: DatasetOptions): Promise<Dataset> {
 }
 
 /** A data set of which the first rows have been read. */
-interface OpenSet {
+export interface OpenSet {
   readonly files: readonly string[];
   readonly first: readonly Row[];
   readonly rest: AsyncGenerator<Row>;
   readonly rules: RowRules;
 }
 
-async function openSet(files: readonly string[], options: DatasetOptions): Promise<OpenSet> {
+/** Opens a data set. Throws a FacetError for options that cannot be. */
+export async function openSet(files: readonly string[], options: DatasetOptions): Promise<OpenSet> {
   const rest = dataRows(files);
   const first: Row[] = [];
   while (first.length < LOOK_AHEAD) {

@@ -5,6 +5,8 @@ export interface LengthStatistics {
   readonly min: number;
   readonly mean: number;
   readonly median: number;
+  /** 95 of 100 lengths are no longer. */
+  readonly p95: number;
   readonly max: number;
 }
 
@@ -27,6 +29,7 @@ export function lengthStatistics(lengths: readonly number[]): LengthStatistics {
     min: sorted[0]!,
     mean: total / count,
     median: middle,
+    p95: sorted[Math.ceil(0.95 * count) - 1]!,
     max: sorted[count - 1]!,
   };
 }

@@ -7,7 +7,7 @@ import type { RowOptions } from "./rowRules.js";
 import type { RowTemplate } from "./rowTemplate.js";
 
 /** Counts up when the same rows, options and tokenizer come to give other examples. */
-const VERSION = 1;
+const VERSION = 2;
 /** Bytes that prepared data may take in all; those not used for the longest are removed. */
 const MOST_BYTES = 2 ** 33;
 const ENDING = ".prepared";

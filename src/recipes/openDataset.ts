@@ -14,23 +14,32 @@ export type DataConfig = Pick<
 export const dataNames = ({ data }: Pick<FinetuneConfig, "data">): readonly string[] =>
   typeof data === "string" ? [data] : data;
 
+/** What reads data: the tokenizer, the sequence length, the model's chat template; and what is asked of it besides. */
+export type DataReader = Pick<DatasetOptions, "tokenizer" | "sequenceLength" | "chatTemplate"> &
+  Partial<Pick<DatasetOptions, "validationSplit" | "preferences" | "countAll">>;
+
 /**
- * Reads the data that a configuration names, downloaded where need be. `reader` is what reads it: the tokenizer, the
- * sequence length and the model's chat template. Throws the FacetErrors of `loadDataset`.
+ * Reads the data that a configuration names, downloaded where need be. Throws the FacetErrors of `loadDataset`.
  */
-export async function openDataset(
+export const openDataset = async (
   config: DataConfig,
-  reader: Pick<DatasetOptions, "tokenizer" | "sequenceLength" | "chatTemplate"> &
-    Partial<Pick<DatasetOptions, "validationSplit" | "countAll">>,
+  reader: DataReader,
   download: DownloadHooks = {},
-): Promise<Dataset> {
+): Promise<Dataset> => loadDataset(await datasetOptions(config, reader, download));
+
+/** The options of `loadDataset` for the data that a configuration names, which are downloaded where need be. */
+export async function datasetOptions(
+  config: DataConfig,
+  reader: DataReader,
+  download: DownloadHooks = {},
+): Promise<DatasetOptions> {
   const sets = [];
   for (const name of dataNames(config)) sets.push(await locateData(name, download));
   const { filter: filters, columns, template, limit, targets, overlong } = config;
-  return loadDataset({
+  return {
     ...reader,
     ...{ sets, spill: spillPlace(), cache: preparedPlace(), filters, columns, targets, overlong },
     ...(limit !== undefined && { limit }),
     ...(template !== undefined && { template }),
-  });
+  };
 }

@@ -18,10 +18,14 @@ export interface Fact {
 
 /**
  * One HTML document that needs nothing else: no script, no file, no network (its content security
- * policy allows none). What is no text among the sections is left out.
+ * policy allows none). What is no text among the sections is left out; `style` adds rules of its own.
  * @throws FacetError when `created` is not a date.
  */
-export function page(head: PageHead, sections: readonly (string | false | undefined)[]): string {
+export function page(
+  head: PageHead,
+  sections: readonly (string | false | undefined)[],
+  style = "",
+): string {
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -29,7 +33,7 @@ export function page(head: PageHead, sections: readonly (string | false | undefi
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(head.title)}</title>
-<style>${reportStyle}</style>
+<style>${reportStyle}${style}</style>
 </head>
 <body>
 <header>

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { runFacet, workFolder, writeRows } from "./facet.js";
@@ -85,6 +85,51 @@ describe.concurrent("facet inspect", () => {
     const columns = ["--columns", "prompt=question,completion=answer", "--template", "tutorial"];
     const faq = await runFacet(["inspect", "--data", "faq.csv", ...columns, ...model], folder);
     expect(JSON.parse(faq.stdout)).toMatchObject({ template: "tutorial", kept: 1 });
+  });
+
+  it("finds duplicates, and rows on both sides of the split", async () => {
+    const rows = Array.from({ length: 60 }, (_, i) => ({
+      instruction: `Which number comes after ${i * 37} when you count up to a thousand and one?`,
+      response: `After ${i * 37} comes the number ${i * 37 + 1}, as everybody knows.`,
+    }));
+    const shouted = rows.map((row) => ({ ...row, instruction: row.instruction.toUpperCase() }));
+    writeRows(join(folder, "twice.jsonl"), [...rows, ...shouted]);
+    const args = ["--data", "twice.jsonl", "--tokenizer", "tiny/tokenizer.model", "--json"];
+    const { stdout } = await runFacet(["inspect", ...args, "--validation-split", "0.3"], folder);
+    const { warnings, duplicates, held_out, kept } = JSON.parse(stdout);
+    expect(held_out + kept).toBe(120);
+    expect(duplicates).toHaveLength(60);
+    const leaks = duplicates.filter(({ leak }: { leak: boolean }) => leak);
+    expect(leaks.length).toBeGreaterThan(0);
+    const found = Object.fromEntries(
+      warnings.map((one: { kind: string; places: [] }) => [one.kind, one.places.length]),
+    );
+    expect(found).toEqual({ leak: leaks.length, duplicate: 60 - leaks.length });
+    expect(duplicates[0].row.line - duplicates[0].of.line).toBe(60);
+  });
+
+  it("writes an HTML page, into a new file only", async () => {
+    const args = ["--tokenizer", "tiny/tokenizer.model", "--html", "report.html"];
+    const { code, stderr } = await run(...args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "Wrote report.html\n" });
+    const html = readFileSync(join(folder, "report.html"), "utf8");
+    expect(html).toContain('<h1 dir="auto">Data: mixed.jsonl</h1>');
+    expect(html).toContain("dropped: missing field<small>mixed.jsonl line 3</small>");
+    expect(html).toContain("mixed.jsonl line 1: ");
+    expect((await run(...args)).stderr).toContain("error: report.html exists");
+  });
+
+  it("shows both answers of a preference", async () => {
+    writeRows(join(folder, "pairs.jsonl"), [{ prompt: "Hi ", chosen: "Hello", rejected: "No" }]);
+    const args = ["--data", "pairs.jsonl", "--tokenizer", "tiny/tokenizer.model", "--json"];
+    const { stdout } = await runFacet(
+      ["inspect", ...args, "--preferences", "--targets", "completion"],
+      folder,
+    );
+    const { row, rejected } = JSON.parse(stdout);
+    expect([row.answer, rejected.answer]).toEqual(["chosen", "rejected"]);
+    expect(row.tokens[0]).toEqual(rejected.tokens[0]);
+    expect(rejected.tokens).not.toEqual(row.tokens);
   });
 
   it("takes a tokenizer instead of a model", async () => {

@@ -61,7 +61,7 @@ describe("prepareExamples", () => {
       files: [{ file: "rows.jsonl", kept: 2 }],
       dropped: { "missing field": [at(2)], "empty response": [at(4)] },
       truncated: 1,
-      lengths: { count: 2, total: 29, min: 8, mean: 14.5, median: 14.5, max: 21 },
+      lengths: { count: 2, total: 29, min: 8, mean: 14.5, median: 14.5, p95: 21, max: 21 },
       inputTokens: 7 + 12,
       targetTokens: 7 + 12,
       spelledMarkers: [],

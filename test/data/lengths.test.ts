@@ -9,9 +9,11 @@ describe("lengthStatistics", () => {
       min: 2,
       mean: 29,
       median: 7,
+      p95: 100,
       max: 100,
     });
     expect(lengthStatistics([9, 1, 5]).median).toBe(5);
+    expect(lengthStatistics(Array.from({ length: 40 }, (_, i) => i + 1)).p95).toBe(38);
   });
 });
 

@@ -118,7 +118,7 @@ describe("kept data", () => {
     cache.write(identity, prepared());
     const bytes = readFileSync(kept());
     expect(createHash("sha256").update(bytes.subarray(0, -32)).digest("hex")).toMatchInlineSnapshot(
-      `"963524296a6022c80fc67c7c06bcd57d80f3ff30ce383497c1107822c89f06d4"`,
+      `"f038b0004e0ae5a6c6674acb055d221e0923844320701dc4f7734e98bcfea6ea"`,
     );
   });
 });
