@@ -26,7 +26,6 @@ const mayImport: Record<string, readonly string[]> = {
     "graph",
     "engines",
     "models",
-    "nn",
     "lora",
     "adapters",
     "generation",

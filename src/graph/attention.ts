@@ -8,8 +8,8 @@ export interface CausalAttentionOptions {
   readonly softCap?: number | undefined;
   /** How many keys a query sees at most, its own included. Absent: all. */
   readonly window?: number | undefined;
-  /** Queries computed at a time. */
-  readonly blockQueries: number;
+  /** Queries computed at a time. Absent: all, and all pairs of a layer exist for a moment. */
+  readonly blockQueries?: number | undefined;
 }
 
 function expectHeads([query, keys, values, positions]: readonly Tensor[]): void {
@@ -62,9 +62,9 @@ const causalAttentionGradientOperation: Operation = {
 };
 
 /**
- * softmax(soft-cap(scale · q kᵀ)) v, each query over the keys that it may see, without the scores of
- * all pairs ever being held: an engine computes blocks of queries, and computes them again for the
- * gradient (Dao et al. 2022, arXiv:2205.14135; Rabe and Staats 2021, arXiv:2112.05682).
+ * softmax(soft-cap(scale · q kᵀ)) v, each query over the keys that it may see. No probabilities are
+ * kept for the gradient, which computes them again; with `blockQueries` the scores of all pairs never
+ * exist (Dao et al. 2022, arXiv:2205.14135; Rabe and Staats 2021, arXiv:2112.05682).
  *
  * query `[B, H, T, d]`, keys and values `[B, K, T, d]`, shared by the H / K query heads of a group;
  * positions int32 `[B, T]` count from the start of each token's text: the query at place i sees the
@@ -76,7 +76,7 @@ export const causalAttention = (
   keys: Tensor,
   values: Tensor,
   positions: Tensor,
-  { scale, softCap = 0, window = 0, blockQueries }: CausalAttentionOptions,
+  { scale, softCap = 0, window = 0, blockQueries = 0 }: CausalAttentionOptions,
 ): Tensor =>
   apply1(causalAttentionOperation, [query, keys, values, positions], {
     scale,

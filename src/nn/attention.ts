@@ -47,12 +47,11 @@ export interface AttentionContext extends AttentionView {
   readonly length: Dim;
   /** int32 `[batch, length]`, counted from the start of each text; texts in one row are apart. */
   readonly positions: Tensor;
+  /** Queries computed at a time, of new tokens that see each other only. Absent: all. */
+  readonly blockQueries?: number | undefined;
   /** Absent: the tokens see each other only. */
   readonly cache?: AttentionCache | undefined;
 }
-
-/** Queries of a block, measured: fewer leave out more of the masked pairs, more make larger products. */
-export const blockQueries = 128;
 
 /** Causal self-attention with rotary positions. x `[B·T, D]`, result `[B·T, D]`. */
 export function attention(
@@ -62,7 +61,7 @@ export function attention(
   context: AttentionContext,
   layer: number,
 ): Tensor {
-  const { batch, length, positions, cache, window } = context;
+  const { batch, length, positions, cache, window, blockQueries } = context;
   const { numHeads, numKeyValueHeads, headDim } = shape;
 
   const heads = (y: Tensor, count: number) =>

@@ -2,9 +2,8 @@ import { freemem } from "node:os";
 import { FacetError } from "../errors.js";
 import type { GemmaConfig } from "../models/gemma/config.js";
 import type { FrozenWeight } from "../models/gemma/model.js";
-import { chunkRows } from "../models/gemma/programs.js";
+import { blockQueries, chunkRows } from "../models/gemma/programs.js";
 import { gemmaWeightSpecs } from "../models/gemma/weights.js";
-import { blockQueries } from "../nn/attention.js";
 
 /** An estimate of the memory a training run needs, in bytes. */
 export interface MemoryPlan {
@@ -34,7 +33,8 @@ export function planMemory(
   const layers = run.recompute ? 1 : config.numLayers;
   const kept = run.recompute ? config.numLayers * d : 0;
   // Of one block of queries, in the backward pass: scores, probabilities and their gradients.
-  const queries = run.batchSize * numHeads * Math.min(blockQueries, run.sequenceLength);
+  const together = blockQueries(run.sequenceLength) ?? run.sequenceLength;
+  const queries = run.batchSize * numHeads * together;
   const block = 4 * queries * run.sequenceLength;
   const activations = 4 * (tokens * (perLayer * layers + kept) + block);
 

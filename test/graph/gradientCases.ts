@@ -170,7 +170,7 @@ const attentionCase: Cases = fc
     scale: fc.constantFrom(0.3, 1),
     softCap: fc.constantFrom(undefined, 1.5),
     window: fc.constantFrom(undefined, 1, 3),
-    blockQueries: fc.integer({ min: 1, max: 8 }),
+    blockQueries: fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }),
   })
   .map(({ batch, keyHeads, group, length, width, ...options }) => {
     const heads = (count: number) => [batch, { dim: count, size: count }, length, width];

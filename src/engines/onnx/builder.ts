@@ -53,6 +53,7 @@ export class ModelBuilder {
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
   readonly #constants = new Map<string, string>();
+  readonly #shared = new Map<string, string>();
   readonly #runtimeIntegers = new Map<string, RuntimeIntegers>();
   readonly #weights = new Set<string>();
   readonly #weightFiles = new Set<string>();
@@ -76,6 +77,13 @@ export class ModelBuilder {
 
   fresh(): string {
     return `%${this.#counter++}`;
+  }
+
+  /** What `build` gave for this key the first time; it must not depend on a subgraph. */
+  shared(key: string, build: () => string): string {
+    const known = this.#shared.get(key) ?? build();
+    this.#shared.set(key, known);
+    return known;
   }
 
   /** Adds a node and returns the name of its first output; `outputs` may name them. */

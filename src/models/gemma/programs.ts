@@ -53,12 +53,20 @@ function forward(
     length: T!,
     positions,
     views: layerViews(config, maxLength),
+    blockQueries: blockQueries(maxLength),
     recompute,
     noise,
   };
   const w = gemmaWeights(config, model.tensor, model.adapt);
   return { hidden: gemmaBackbone(ids, w, config, context), w };
 }
+
+/**
+ * Queries of attention computed at a time, measured: in short rows the loop over blocks would take
+ * longer than the masked pairs it leaves out.
+ */
+export const blockQueries = (maxLength: number): number | undefined =>
+  maxLength > 512 ? 128 : undefined;
 
 /** Rows of logits computed at a time: about 128 MiB of them. */
 export const chunkRows = (vocabularySize: number) =>
