@@ -31,8 +31,12 @@ export interface ParquetMetadata {
   readonly groups: readonly RowGroup[];
 }
 
-/** Values that a column may claim: a run of equal values says any number in a few bytes, but nobody learns from those. */
+/**
+ * Values that one column, and all of them, may claim: a run of equal values says any number in a few bytes, but nobody
+ * learns from those.
+ */
 const VALUES = { fixed: 10_000, perByte: 10 };
+const ALL_VALUES = { fixed: 100_000, perByte: 50 };
 
 /**
  * What the footer of a Parquet file says, for a file of `size` bytes. Throws an Error for what contradicts itself, and
@@ -54,6 +58,10 @@ export function readMetadata(footer: Buffer, size: number): ParquetMetadata {
   for (const [i, { name }] of leaves.entries()) {
     const count = groups.reduce((sum, group) => sum + group.chunks[i]!.count, 0);
     if (count > most) throw new Error(`"${name}" claims ${count} values in ${size} bytes`);
+  }
+  const all = chunks.reduce((sum, { count }) => sum + count, 0);
+  if (all > ALL_VALUES.fixed + ALL_VALUES.perByte * size) {
+    throw new Error(`its columns claim ${all} values in ${size} bytes`);
   }
   const bytes = chunks.reduce((sum, { start, end }) => sum + end - start, 0);
   if (bytes > size) throw new Error("its columns lie over each other");

@@ -180,6 +180,19 @@ describe("a file made by hand", () => {
     await expect(read(pages, options)).rejects.toThrow(message);
   });
 
+  it("is refused when its columns claim more values together than its bytes can mean", async () => {
+    const rows = 15_000;
+    const names = Array.from({ length: 30 }, (_, i) => `c${i}`);
+    const chunks = names.map((name) => ({
+      3: { 1: 6, 3: [name], 4: 0, 5: rows, 7: 0, 9: 4 },
+    }));
+    const columns = names.map((name) => ({ 1: 6, 3: 1, 4: name }));
+    const footer = { 2: [{ 4: "schema", 5: 30 }, ...columns], 4: [{ 1: chunks, 3: rows }] };
+    await expect(read([], { rows, footer })).rejects.toThrow(
+      /its columns claim 450000 values in \d+ bytes/,
+    );
+  });
+
   it("repeats a value only as often as there are rows, whatever a run claims", async () => {
     const forever = [1, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1];
     expect(await read([dictionary, dataPage(3, 8, forever)], { rows: 3 })).toEqual(
