@@ -4,6 +4,7 @@ import { presetOnThisMachine } from "../src/hub/locate.js";
 import type { Ceiling, Interleaved } from "./ceiling.js";
 import { type Child, openChild } from "./childProcess.js";
 import { loraStepFlops, type StepFlops } from "./flops.js";
+import { paddingRows } from "./paddingCase.js";
 import { parameterRows } from "./parameters.js";
 import { cacheFolder, sharedPaths } from "./places.js";
 import { randomCheckpoint } from "./randomCheckpoint.js";
@@ -32,6 +33,7 @@ export const cases: Readonly<Record<string, Case>> = {
   "step-small-512": (bench) => smallStep(bench, 512, 5),
   "step-small-128": (bench) => smallStep(bench, 128, 10),
   "workload-s": workloadS,
+  "dolly-small": async ({ threads, runs }) => paddingRows(await smallFolder(), threads, runs ?? 2),
   "dolly-nano": dollyNano,
   javascript,
   gemm: async (bench) => [await bench.ceiling.row(bench.runs ?? 10)],

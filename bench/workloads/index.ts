@@ -2,6 +2,7 @@ import { openDolly } from "./dollyNano.js";
 import { openExport2b } from "./export2b.js";
 import { openGemm } from "./gemm.js";
 import { openGemma2bGeneration, openGemma2bTraining } from "./gemma2b.js";
+import { openPadding } from "./padding.js";
 import { openStep } from "./step.js";
 import { openWorkloadS } from "./workloadS.js";
 
@@ -10,6 +11,7 @@ export const workloads = {
   gemm: openGemm,
   step: openStep,
   workloadS: openWorkloadS,
+  padding: openPadding,
   dolly: openDolly,
   gemma2bTraining: openGemma2bTraining,
   gemma2bGeneration: openGemma2bGeneration,
