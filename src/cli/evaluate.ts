@@ -1,79 +1,76 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import { chatTemplateOf } from "../hub/openModel.js";
-import { finetuneSchema } from "../recipes/finetuneConfig.js";
-import { openDataset } from "../recipes/openDataset.js";
-import { requireTokenizer } from "../runtime/session.js";
-import { evaluate } from "../training/evaluate.js";
-import { evaluationBatches } from "../training/sources.js";
+import { scoresOf } from "../evaluation/scores.js";
+import { answerLengths } from "../recipes/answerLengths.js";
+import { requireReportFolder, writeEvaluationReport } from "../recipes/evaluationReport.js";
+import { openEvaluationSet } from "../recipes/evaluationSet.js";
+import { type Measured, measure } from "../recipes/measure.js";
 import { schemaCommand } from "./command.js";
 import { withDownloads } from "./downloads.js";
-import { facts } from "./layout.js";
-import { count, notice, outputWidth, percent, print, printJson } from "./output.js";
+import { evaluationSchema, watch } from "./evaluationOptions.js";
+import {
+  answersJson,
+  intervalName,
+  printAnswers,
+  printLengths,
+  scoresJson,
+  scoreTable,
+} from "./evaluationView.js";
+import { notice, print, printJson } from "./output.js";
 import { preparedNotice } from "./preparedData.js";
-import { openProgress } from "./progress.js";
 import { openModelSession, sessionSchema } from "./session.js";
 
-const { data, filter, columns, template, limit, targets, overlong, batchSize } =
-  finetuneSchema.shape;
-const schema = z.strictObject({
-  ...sessionSchema.shape,
-  data: data.describe("data to measure on: file, folder, or what to download"),
-  filter,
-  columns,
-  template,
-  limit,
-  targets,
-  overlong,
-  sequenceLength: z
-    .int()
-    .min(2)
-    .optional()
-    .describe("longest row in tokens (default: 512, or what the model takes)"),
-  batchSize: batchSize.unwrap().default(4).describe("rows computed at a time"),
-});
+const schema = z.strictObject({ ...sessionSchema.shape, ...evaluationSchema.shape });
 
 export const evaluateCommand = (): Command =>
   schemaCommand(
     {
       name: "evaluate",
-      description: "Measure loss, perplexity and accuracy of a model on a data file",
+      description: "Measure a model on held-out rows and on multiple-choice questions",
       schema,
       notes: [
-        "Loss is the mean cross-entropy per target token, in nats; accuracy the share of target tokens whose most likely id is right.",
-        '--json prints {"loss", "perplexity", "accuracy", "target_tokens", "examples"}.',
+        "Loss is the mean cross-entropy per target token, in nats; accuracy the share of target tokens whose most likely id is right. The prompts of --answers rows, spread over the data, are answered greedily and compared with the rows' own completions. Intervals come from a bootstrap over rows.",
+        '--json prints {"loss", "perplexity", "accuracy", "target_tokens", "examples" (null without --data), "metrics": {key: {"value", "low", "high", "rows"}}, "answer_lengths": [{"name", "min", "mean", "median", "max", "cut"}], "answers": [{"file", "line", "prompt", "reference", "answer", "finish", "tokens"}]}. The keys of a task\'s metrics begin with its name: "arc.acc", "arc.acc_norm".',
       ],
       examples: [
         "facet evaluate --model facet_nano_en --data test.jsonl",
-        "facet evaluate --model ./my-model --adapter runs/first --data test.jsonl --json",
+        "facet evaluate --model ./my-model --adapter runs/first --data test.jsonl --report first.html",
+        "facet evaluate --model gemma_2b_en --task ARC-Easy-Test.jsonl --task hellaswag_val.jsonl --json",
       ],
     },
     async (options, json) => {
-      const { data, filter, columns, template, limit, targets, overlong, batchSize, ...model } =
-        options;
-      const session = await openModelSession(model);
+      if (options.report !== undefined) requireReportFolder(options.report);
+      const session = await openModelSession(options);
       try {
-        const tokenizer = requireTokenizer(session.model);
         const longest = session.model.config.maxPositions;
         const sequenceLength = options.sequenceLength ?? Math.min(512, longest);
-        const chatTemplate = chatTemplateOf(session.model);
-        const dataset = await withDownloads((hooks) =>
-          openDataset(options, { tokenizer, sequenceLength, chatTemplate }, hooks),
+        const set = await withDownloads((hooks) =>
+          openEvaluationSet({ ...options, sequenceLength }, session.model, hooks),
         );
-        preparedNotice(dataset.train.report).forEach(notice);
-        const batches = [...evaluationBatches(dataset.train.examples, batchSize, tokenizer.padId)];
-        const program = await session.evaluation(sequenceLength);
-        const result = await evaluate(program, session.parameters, withProgress(batches));
-        if (json) printJson(result);
-        else {
-          const lines = [
-            ["Loss", `${result.loss.toFixed(4)} nats per token`],
-            ["Perplexity", result.perplexity.toFixed(2)],
-            ["Accuracy", percent(result.accuracy)],
-            ["Target tokens", count(result.target_tokens)],
-            ["Examples", count(result.examples)],
-          ] as const;
-          print(facts(lines, outputWidth()));
+        if (set.dataset !== undefined) preparedNotice(set.dataset.train.report).forEach(notice);
+        const settings = { ...options, sequenceLength };
+        const [measured] = await measure(session, [undefined], set, settings, watch);
+        const scores = scoresOf(measured!.groups, options);
+        const models = new Map([[options.adapter ?? session.model.name, measured!]]);
+        if (json) {
+          const value = (key: string) => scores.find((score) => score.key === key)?.value ?? null;
+          printJson({
+            ...{ loss: value("loss"), perplexity: value("perplexity") },
+            ...{ accuracy: value("accuracy"), ...rowCounts(measured!) },
+            metrics: scoresJson(scores),
+            answer_lengths: lengthsJson(set, models),
+            answers: answersJson(set, [measured!]),
+          });
+        } else {
+          print(scoreTable(scores, intervalName(options)));
+          printLengths(set, models);
+          const own = { title: "The row's own", texts: set.prompts.map((p) => p.reference) };
+          const texts = measured!.answers.map(({ text }) => text);
+          printAnswers(set, own, { title: "Answer", texts });
+        }
+        if (options.report !== undefined) {
+          writeEvaluationReport(options.report, session.model.name, set, models, options);
+          notice(`Report: ${options.report}`);
         }
       } finally {
         await session.close();
@@ -81,16 +78,14 @@ export const evaluateCommand = (): Command =>
     },
   );
 
-/** The batches, with a bar that shows how many were taken. */
-function* withProgress<T>(batches: readonly T[]): Generator<T> {
-  const progress = openProgress("Evaluating");
-  try {
-    for (const [done, batch] of batches.entries()) {
-      progress.update({ done, total: batches.length, details: ["batches"] });
-      yield batch;
-    }
-    progress.update({ done: batches.length, total: batches.length, details: ["batches"] });
-  } finally {
-    progress.stop();
-  }
-}
+const rowCounts = ({ rows }: Measured) =>
+  rows.length === 0
+    ? { target_tokens: null, examples: null }
+    : { target_tokens: rows.reduce((sum, { tokens }) => sum + tokens, 0), examples: rows.length };
+
+const lengthsJson = (...of: Parameters<typeof answerLengths>) =>
+  of[0].prompts.length === 0
+    ? []
+    : answerLengths(...of).map(({ name, statistics: { min, mean, median, max }, cut }) => ({
+        ...{ name, min, mean, median, max, cut: cut ?? null },
+      }));

@@ -46,10 +46,11 @@ export const noAdapter = "none";
 
 /**
  * Opens a model with its adapters; the first is in use. Several are brought to one shape, and `none` is added to them:
- * the model alone.
+ * the model alone. With `alone` that is done for a single one too.
  */
 export async function openAdaptersSession(
   options: z.output<typeof adaptersSchema>,
+  { alone = false } = {},
 ): Promise<AdaptersSession> {
   const model = await withDownloads((hooks) =>
     openModel(options.model, { weights: options.weights, ...hooks }),
@@ -58,7 +59,7 @@ export async function openAdaptersSession(
   const loaded: Adapter[] = [];
   for (const path of paths) loaded.push(await load(path, model));
   const engine = await openEngine(options);
-  if (loaded.length < 2) {
+  if (loaded.length < 2 && !alone) {
     const session = openSession(model, engine, loaded[0]);
     return { session, adapters: new Map(loaded.map((adapter, i) => [paths[i]!, adapter])) };
   }

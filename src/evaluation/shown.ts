@@ -19,6 +19,8 @@ export function shownInterval(metric: MetricInfo, { interval }: Estimate): strin
 /** A difference with its sign and unit: "+3.1 points", "-0.0120". */
 export function shownDifference(metric: MetricInfo, value: number): string {
   const size = shownSize(metric, Math.abs(value));
+  // What is shown as 0 has no sign.
+  if (Number.isNaN(value) || Number.parseFloat(size) === 0) return size;
   return `${value < 0 ? "-" : "+"}${size}`;
 }
 

@@ -23,6 +23,8 @@ body {
 }
 h1 { margin: 0; font-size: 1.75rem; line-height: 1.25; font-weight: 650; }
 h2 { margin: 2.75rem 0 0.75rem; font-size: 1.15rem; line-height: 1.3; font-weight: 650; break-after: avoid; }
+h3 { margin: 1.25rem 0 0.5rem; font-size: 1rem; line-height: 1.3; font-weight: 600; break-after: avoid; }
+ul { margin: 0; padding-left: 1.25rem; }
 header p { margin: 0.35rem 0 0; color: var(--quiet); }
 figcaption, small { font-size: 0.875rem; color: var(--quiet); }
 small { display: block; font-weight: 400; }
