@@ -1,31 +1,24 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+
 import { presetOnThisMachine } from "../src/hub/locate.js";
-import type { Ceiling, Interleaved } from "./ceiling.js";
+import type { Bench, Case } from "./case.js";
+import type { Interleaved } from "./ceiling.js";
 import { type Child, openChild } from "./childProcess.js";
+import { dataCases } from "./dataCases.js";
 import { loraStepFlops, type StepFlops } from "./flops.js";
 import { paddingRows } from "./paddingCase.js";
 import { parameterRows } from "./parameters.js";
-import { cacheFolder, sharedPaths } from "./places.js";
-import { randomCheckpoint } from "./randomCheckpoint.js";
+import { peerCases } from "./peerCases.js";
+import { sharedPaths } from "./places.js";
 import { type AnyRow, type Row, round } from "./row.js";
+import { smallFolder } from "./smallModel.js";
 import { statistics } from "./statistics.js";
 import type { TrainingSample } from "./stepTimes.js";
 import { dollyLora } from "./workloads/dollyNano.js";
 import type { WorkloadName } from "./workloads/index.js";
 import { smallConfig, stepLora } from "./workloads/step.js";
 import { workloadSBatch, workloadSConfig, workloadSLora } from "./workloads/workloadS.js";
-
-export interface Bench {
-  readonly threads: number;
-  /** Measured runs of each case; every case has its own default. */
-  readonly runs: number | undefined;
-  /** Preset or folder for the rows that use facet_nano_en. */
-  readonly model: string;
-  readonly ceiling: Ceiling;
-}
-
-type Case = (bench: Bench) => Promise<AnyRow[]>;
 
 /** Every case, in the order of the table. The Gemm comes last: it collects the rounds of the others. */
 export const cases: Readonly<Record<string, Case>> = {
@@ -36,6 +29,8 @@ export const cases: Readonly<Record<string, Case>> = {
   "dolly-small": async ({ threads, runs }) => paddingRows(await smallFolder(), threads, runs ?? 2),
   "dolly-nano": dollyNano,
   javascript,
+  ...dataCases,
+  ...peerCases,
   gemm: async (bench) => [await bench.ceiling.row(bench.runs ?? 10)],
 };
 
@@ -73,12 +68,6 @@ function stepRow(
       "peak MiB": Math.round(peak / 2 ** 20),
     },
   };
-}
-
-async function smallFolder(): Promise<string> {
-  const folder = join(cacheFolder(), "small");
-  await randomCheckpoint(folder, smallConfig, "float32");
-  return folder;
 }
 
 async function smallStep(bench: Bench, length: number, runs: number): Promise<Row[]> {

@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { FacetError, unknownName } from "../src/errors.js";
+import { writeFileAtomic } from "../src/formats/atomicFile.js";
 import { cases } from "./cases.js";
 import { openCeiling } from "./ceiling.js";
 import { conditions } from "./machine.js";
@@ -15,7 +16,7 @@ const help = `npm run bench -- [options]
   --runs N          measured runs of each case, instead of the case's own number
   --model M         preset or folder for dolly-nano and javascript (default facet_nano_en)
   --json            one JSON document instead of a Markdown table
-  --markdown FILE   also put the table between the marks in FILE
+  --report FILE     also put the table between the marks in FILE, a Markdown file, and the JSON document beside it
 `;
 
 async function main(): Promise<void> {
@@ -41,7 +42,10 @@ async function main(): Promise<void> {
   const markdown = toMarkdown(started, rows);
   const json = JSON.stringify({ ...started, rows }, null, 2);
   process.stdout.write(`${options.json ? json : markdown}\n`);
-  if (options.markdown !== undefined) fillMarkdown(options.markdown, markdown);
+  if (options.report !== undefined) {
+    fillMarkdown(options.report, markdown);
+    writeFileAtomic(`${options.report.replace(/\.md$/, "")}.json`, `${json}\n`);
+  }
   if (rows.some((row) => "correct" in row && !row.correct)) process.exitCode = 1;
 }
 
@@ -54,7 +58,7 @@ function readOptions() {
         runs: { type: "string" },
         model: { type: "string", default: "facet_nano_en" },
         json: { type: "boolean", default: false },
-        markdown: { type: "string" },
+        report: { type: "string" },
         help: { type: "boolean", default: false },
       },
     }).values;

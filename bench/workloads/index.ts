@@ -1,9 +1,14 @@
+import { openCopy } from "./copy.js";
 import { openDolly } from "./dollyNano.js";
 import { openExport2b } from "./export2b.js";
 import { openGemm } from "./gemm.js";
 import { openGemma2bGeneration, openGemma2bTraining } from "./gemma2b.js";
+import { openGeneration } from "./generation.js";
+import { openLlama } from "./llama.js";
 import { openPadding } from "./padding.js";
+import { openPeerStep } from "./peerStep.js";
 import { openStep } from "./step.js";
+import { openTokenizer } from "./tokenizer.js";
 import { openWorkloadS } from "./workloadS.js";
 
 /** Everything that is measured in a process of its own: opened once, run as often as asked. */
@@ -16,6 +21,11 @@ export const workloads = {
   gemma2bTraining: openGemma2bTraining,
   gemma2bGeneration: openGemma2bGeneration,
   export2b: openExport2b,
+  copy: openCopy,
+  generation: openGeneration,
+  llama: openLlama,
+  peerStep: openPeerStep,
+  tokenizer: openTokenizer,
 };
 
 export type Workloads = typeof workloads;
