@@ -1,9 +1,9 @@
 import { elementCount, multiplyDims, sameShape } from "./dim.js";
-import { multiply } from "./elementwise.js";
+import { add, multiply } from "./elementwise.js";
 import { apply, expectFloat, type Operation, type Tensor } from "./tensor.js";
 
 /** Outputs of the operation, by position. The last two are the gradients of the first. */
-const [LOSS, , , HIDDEN_GRADIENT, TABLE_GRADIENT] = [0, 1, 2, 3, 4];
+const [LOSS, ROW_LOSS, CORRECT, HIDDEN_GRADIENT, TABLE_GRADIENT] = [0, 1, 2, 3, 4];
 
 const crossEntropyOperation: Operation = {
   name: "crossEntropy",
@@ -25,16 +25,29 @@ const crossEntropyOperation: Operation = {
       { shape: table!.shape, dtype: "float32" },
     ];
   },
-  gradient: ({ outputs, outputGradients, needs }) => {
-    const dLoss = outputGradients[LOSS];
-    if (dLoss === undefined || outputGradients.some((g, i) => i !== LOSS && g !== undefined)) {
-      throw new Error("crossEntropy: only the weighted sum is differentiable");
+  gradient: ({ inputs, outputs, outputGradients, attributes, needs }) => {
+    const [dLoss, dRows] = [outputGradients[LOSS], outputGradients[ROW_LOSS]];
+    if ([CORRECT, HIDDEN_GRADIENT, TABLE_GRADIENT].some((i) => outputGradients[i] !== undefined)) {
+      throw new Error("crossEntropy: only the losses are differentiable");
     }
+    const [hidden, table, targets, weights] = inputs as [Tensor, Tensor, Tensor, Tensor];
+    const dWeights = dLoss && needs[3] ? multiply(outputs[ROW_LOSS]!, dLoss) : undefined;
+    if (dRows === undefined) {
+      return [
+        needs[0] ? multiply(outputs[HIDDEN_GRADIENT]!, dLoss!) : undefined,
+        needs[1] ? multiply(outputs[TABLE_GRADIENT]!, dLoss!) : undefined,
+        undefined,
+        dWeights,
+      ];
+    }
+    // What each row counts is only known now: a second pass over the logits has it as its weights.
+    const total = dLoss === undefined ? dRows : add(dRows, multiply(weights, dLoss));
+    const slopes = apply(crossEntropyOperation, [hidden, table, targets, total], attributes);
     return [
-      needs[0] ? multiply(outputs[HIDDEN_GRADIENT]!, dLoss) : undefined,
-      needs[1] ? multiply(outputs[TABLE_GRADIENT]!, dLoss) : undefined,
+      needs[0] ? slopes[HIDDEN_GRADIENT] : undefined,
+      needs[1] ? slopes[TABLE_GRADIENT] : undefined,
       undefined,
-      undefined,
+      dWeights,
     ];
   },
   // The logits and the gradient of the hidden states.
@@ -43,9 +56,9 @@ const crossEntropyOperation: Operation = {
 };
 
 export interface CrossEntropy {
-  /** Σ weights · loss, a scalar; the only differentiable output. */
+  /** Σ weights · loss, a scalar. */
   readonly loss: Tensor;
-  /** −log p(target) of each row, `[R]`. */
+  /** −log p(target) of each row, `[R]`. Its gradient costs a second pass over the logits, that of `loss` none. */
   readonly rowLoss: Tensor;
   /** 1 where no id is more likely than the target, else 0, `[R]`. */
   readonly correct: Tensor;

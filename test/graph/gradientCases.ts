@@ -148,16 +148,24 @@ const crossEntropyCase: Cases = fc
     ids: fixedAxis(2, 7),
     chunkRows: fc.integer({ min: 1, max: 10 }),
     softCap: fc.constantFrom(undefined, 2, 30),
+    result: fc.constantFrom("loss", "rowLoss", "both"),
   })
-  .map(({ rows, width, ids, chunkRows, softCap }) => ({
-    floats: { hidden: { axes: [rows, width] }, table: { axes: [ids, width] } },
-    frozen: { weights: { axes: [rows], range: [0, 1] as const } },
+  .map(({ rows, width, ids, chunkRows, softCap, result }) => ({
+    floats: {
+      hidden: { axes: [rows, width] },
+      table: { axes: [ids, width] },
+      weights: { axes: [rows], range: [0, 1] as const },
+    },
     integers: { targets: { axes: [rows], below: ids.size } },
-    build: ({ hidden, table, targets, weights }) =>
-      crossEntropy(hidden!, table!, targets!, weights!, {
+    build: ({ hidden, table, targets, weights }) => {
+      const { loss, rowLoss } = crossEntropy(hidden!, table!, targets!, weights!, {
         chunkRows,
         ...(softCap === undefined ? {} : { softCap }),
-      }).loss,
+      });
+      if (result === "loss") return loss;
+      const weighted = multiply(rowLoss, weights!);
+      return result === "rowLoss" ? weighted : add(loss, multiply(weighted, 0.5));
+    },
   }));
 
 const attentionCase: Cases = fc
