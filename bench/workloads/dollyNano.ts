@@ -86,7 +86,7 @@ export async function openDolly(options: DollyOptions): Promise<() => Promise<Do
         schedule: schedule("linear", { learningRate, totalSteps, warmupSteps: 0 }),
         source: exampleSource(training, { batchSize: 1, padId, seed: 0, shuffle: true }),
         totalSteps,
-        reduction: { kind: "mean" },
+        objective: { kind: "mean" },
       });
       const trainSeconds = (performance.now() - began) / 1000;
       const lengths = training.map((example) => example.ids.length - 1);

@@ -71,7 +71,7 @@ export async function openGemma2bTraining(
         schedule: () => 5e-5,
         source: { stepsIn: () => batches.length, batches: (_, index) => [batches[index]!] },
         totalSteps: batches.length,
-        reduction: { kind: "mean" },
+        objective: { kind: "mean" },
       },
       ({ step, loss, seconds }) => {
         process.stderr.write(`step ${step}: loss ${loss.toFixed(4)}, ${seconds.toFixed(1)} s\n`);

@@ -70,6 +70,6 @@ export async function openStep(options: StepOptions): Promise<() => Promise<Trai
       schedule: () => 1e-4,
       source: { stepsIn: () => 1, batches: () => [batch] },
       totalSteps: 1,
-      reduction: { kind: "mean" },
+      objective: { kind: "mean" },
     });
 }

@@ -103,7 +103,7 @@ export async function openWorkloadS(
       schedule: () => 1e-3,
       source: { stepsIn: () => steps, batches: () => [batch] },
       totalSteps: steps,
-      reduction: { kind: "mean" },
+      objective: { kind: "mean" },
     });
     const lossErrors = sample.losses.map((loss, i) => Math.abs(loss - expected[i]!));
     const parameterErrors = variables.map(({ data, stored }) =>

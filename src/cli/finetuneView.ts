@@ -5,7 +5,7 @@ import type { FinetuneEvent, FinetuneResult } from "../recipes/finetuneEvents.js
 import { runPaths } from "../recipes/runFolder.js";
 import { byteSize } from "../recipes/summary.js";
 import { availableMemory } from "../runtime/memory.js";
-import type { Evaluation } from "../training/evaluate.js";
+import type { Assessment } from "../training/evaluate.js";
 import { withDownloads } from "./downloads.js";
 import { interruptedExitCode } from "./interruption.js";
 import { facts, sideBySide } from "./layout.js";
@@ -70,6 +70,9 @@ export function showEvent(view: TrainingView, event: FinetuneEvent): void {
       view.listen();
       return;
     }
+    case "reference":
+      view.say(`Computing what the base model thinks of ${count(event.pairs)} pairs…`);
+      return;
     case "step":
       view.step(event.report, event.totalSteps);
       if (event.report.step === event.totalSteps) view.say("Trying the result…");
@@ -82,7 +85,7 @@ export function showEvent(view: TrainingView, event: FinetuneEvent): void {
   }
 }
 
-const evaluationText = ({ loss, accuracy }: Evaluation) =>
+const evaluationText = ({ loss, accuracy }: Assessment) =>
   `loss ${loss.toFixed(4)}, accuracy ${percent(accuracy)}`;
 
 /** A path as short as it can be from here. */

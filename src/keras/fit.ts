@@ -92,7 +92,7 @@ export async function fitAdapter(
     schedule: () => setup.learningRate,
     source,
     totalSteps: epochs * source.stepsIn(0),
-    reduction: { kind: "keras", sequenceLength },
+    objective: { kind: "keras", sequenceLength },
     extraInputs: trainingInputs(adapter, seed),
     onStep,
     shouldStop: setup.shouldStop,

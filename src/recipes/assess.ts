@@ -2,9 +2,8 @@ import { instructionIds } from "../data/encode.js";
 import { greedy, repetitionPenalty } from "../generation/samplers.js";
 import { requireTokenizer, type Session } from "../runtime/session.js";
 import { streamText } from "../runtime/text.js";
-import { type Evaluation, evaluate } from "../training/evaluate.js";
-import { evaluationBatches } from "../training/sources.js";
 import type { FinetuneEvent } from "./finetuneEvents.js";
+import type { RunObjective } from "./objective.js";
 import type { Prepared } from "./prepare.js";
 
 /** Held-out loss and the answers to the run's prompts. */
@@ -12,17 +11,12 @@ export async function assess(
   when: "before" | "after",
   session: Session,
   { config, model, dataset }: Prepared,
+  objective: RunObjective,
   onEvent: (event: FinetuneEvent) => void,
 ) {
   const tokenizer = requireTokenizer(model);
-  let heldOut: Evaluation | undefined;
-  if (dataset.validation !== undefined) {
-    const batches = evaluationBatches(dataset.validation.examples, 4, tokenizer.padId);
-    heldOut = await evaluate(
-      await session.evaluation(config.sequenceLength),
-      session.parameters,
-      batches,
-    );
+  const heldOut = await objective.assess(session);
+  if (heldOut !== undefined) {
     onEvent({ kind: "evaluation", when, result: heldOut });
     // Every open program maps the weights.
     await session.close();

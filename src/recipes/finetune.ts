@@ -15,6 +15,7 @@ import { assess } from "./assess.js";
 import { type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
 import type { FinetuneEvent, FinetuneResult } from "./finetuneEvents.js";
 import { reportOf } from "./finetuneReport.js";
+import { openObjective } from "./objective.js";
 import { optimizerOf } from "./optimizerOf.js";
 import { describeRun, type Prepared, prepare, withAbsolutePaths } from "./prepare.js";
 import {
@@ -95,7 +96,8 @@ async function execute(
   const trainable = parameters.values.length;
   const microBatchSize = config.microBatchSize ?? config.batchSize;
   const memory = planMemory(model.config, model.frozen, {
-    batchSize: Math.min(microBatchSize, config.batchSize),
+    batchSize:
+      Math.min(microBatchSize, config.batchSize) * (dataset.train.rejected === undefined ? 1 : 2),
     sequenceLength: Math.min(
       config.packing ? Number.POSITIVE_INFINITY : dataset.train.report.lengths.max,
       config.sequenceLength + 1,
@@ -116,7 +118,8 @@ async function execute(
   const log = openRunLog(folder, start.step);
   const began = performance.now();
   try {
-    const before = await assess("before", base, prepared, onEvent);
+    const learned = await openObjective(folder, prepared, base, onEvent);
+    const before = await assess("before", base, prepared, learned, onEvent);
     // Every open program maps the weights; the ones not needed for a while are closed.
     await base.close();
     const trained = { tokens: 0, seconds: 0, loss: Number.NaN, accuracy: Number.NaN };
@@ -127,13 +130,14 @@ async function execute(
       program: await tuned.training(config.sequenceLength, {
         recompute: config.recompute,
         noise: noise !== undefined,
+        programs: learned.programs,
       }),
       parameters,
       optimizer,
       schedule: learningRate,
       source,
       totalSteps,
-      reduction: { kind: "mean" },
+      objective: learned.objective,
       clipNorm: config.clipNorm,
       start,
       extraInputs: trainingInputs(adapter, config.seed, noise),
@@ -152,15 +156,15 @@ async function execute(
     });
     const end = await training.catch(async (error) => {
       // A refused step has changed nothing, so what was learned before it is kept, if the disk allows.
-      const learned = lastGood.step > start.step;
-      if (learned) await save(paths.checkpoints, adapter, optimizer, lastGood).catch(() => {});
+      if (lastGood.step > start.step)
+        await save(paths.checkpoints, adapter, optimizer, lastGood).catch(() => {});
       throw error;
     });
     await tuned.close();
     finish(parameters.values);
     await writeAdapter(paths.adapter, adapter, model);
     const finished = end.step === totalSteps;
-    const after = finished ? await assess("after", tuned, prepared, onEvent) : undefined;
+    const after = finished ? await assess("after", tuned, prepared, learned, onEvent) : undefined;
     const samples = (after?.samples ?? []).map(({ prompt, text }, i) => ({
       prompt,
       before: before.samples[i]!.text,

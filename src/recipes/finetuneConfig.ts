@@ -4,6 +4,7 @@ import { targetChoices } from "../data/rowTemplate.js";
 import { weightTypes } from "../hub/weightTypes.js";
 import { scheduleNames } from "../training/schedules.js";
 import { loraFields } from "./loraConfig.js";
+import { objectiveFields } from "./objectiveConfig.js";
 import { optimizerFields, scheduleFields } from "./optimizationConfig.js";
 
 const count = z.int().positive();
@@ -35,6 +36,7 @@ export const finetuneSchema = z.strictObject({
     .min(1)
     .optional()
     .describe("weights of several data sets in an epoch, such as 3,1 (default: every row once)"),
+  ...objectiveFields,
   run: z.string().describe("folder for the results; must not exist yet"),
   filter: z.array(z.string()).default([]).describe("keep only rows that pass: no-context"),
   columns: z
@@ -48,7 +50,10 @@ export const finetuneSchema = z.strictObject({
       "how a row becomes text: tutorial, gemma-chat, alpaca, plain, text with {field} in it, or a .jinja file",
     ),
   limit: count.optional().describe("use only the first rows that pass the filters"),
-  targets: z.enum(targetChoices).default("all").describe("which tokens count in the loss"),
+  targets: z
+    .enum(targetChoices)
+    .optional()
+    .describe("which tokens count in the loss (default: all; of preferences the completion)"),
   overlong: z
     .enum(overlongChoices)
     .default("truncate")

@@ -1,6 +1,6 @@
 import type { Dataset } from "../data/dataset.js";
 import type { MemoryPlan } from "../runtime/memory.js";
-import type { Evaluation } from "../training/evaluate.js";
+import type { Assessment } from "../training/evaluate.js";
 import type { StepReport } from "../training/loop.js";
 import type { Sample } from "./runLog.js";
 
@@ -14,8 +14,10 @@ export type FinetuneEvent =
       readonly totalSteps: number;
       readonly firstStep: number;
     }
+  /** The base model's log-probabilities of so many pairs are being computed. */
+  | { readonly kind: "reference"; readonly pairs: number }
   | { readonly kind: "step"; readonly report: StepReport; readonly totalSteps: number }
-  | { readonly kind: "evaluation"; readonly when: "before" | "after"; readonly result: Evaluation }
+  | { readonly kind: "evaluation"; readonly when: "before" | "after"; readonly result: Assessment }
   | {
       readonly kind: "sample";
       readonly when: "before" | "after";
@@ -32,7 +34,7 @@ export interface FinetuneResult {
   /** Of the last epoch that was worked on, as Keras reports it. */
   readonly loss: number;
   readonly accuracy: number;
-  readonly heldOut: { readonly before: Evaluation; readonly after: Evaluation } | undefined;
+  readonly heldOut: { readonly before: Assessment; readonly after: Assessment } | undefined;
   readonly samples: readonly Sample[];
   readonly tokensPerSecond: number;
   readonly seconds: number;

@@ -10,6 +10,7 @@ export function reportOf(result: FinetuneResult, { config, model, dataset }: Pre
     "LoRA rank": `${config.rank} (${config.layout} layout) on ${config.modules.join(", ")}`,
     "Trainable parameters": result.trainableParameters.toLocaleString("en"),
     "Learning rate": `${config.learningRate}, ${config.schedule}`,
+    ...(config.objective !== "sft" && { Objective: config.objective, ...heldOutFacts(result) }),
     Steps: String(result.steps),
     // A resumed run that had no step left to do has no speed.
     ...(Number.isFinite(result.tokensPerSecond) && {
@@ -24,6 +25,17 @@ export function reportOf(result: FinetuneResult, { config, model, dataset }: Pre
     facts: Object.entries(facts).map(([label, value]) => ({ label, value })),
     validation: [],
     command: `npx facet chat --model ${config.model} --adapter ${result.run}/adapter`,
-    ...(result.heldOut && { heldOut: result.heldOut }),
+    ...(result.heldOut && config.objective === "sft" && { heldOut: result.heldOut }),
+  };
+}
+
+/** Held-out numbers of objectives that are not about tokens. */
+function heldOutFacts({ heldOut }: FinetuneResult): Record<string, string> {
+  if (heldOut === undefined) return {};
+  const { before, after } = heldOut;
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  return {
+    "Held-out loss": `${before.loss.toFixed(4)} → ${after.loss.toFixed(4)}`,
+    "Held-out accuracy": `${percent(before.accuracy)} → ${percent(after.accuracy)}`,
   };
 }

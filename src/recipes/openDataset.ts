@@ -38,7 +38,8 @@ export async function datasetOptions(
   const { filter: filters, columns, template, limit, targets, overlong } = config;
   return {
     ...reader,
-    ...{ sets, spill: spillPlace(), cache: preparedPlace(), filters, columns, targets, overlong },
+    ...{ sets, spill: spillPlace(), cache: preparedPlace(), filters, columns, overlong },
+    ...(targets !== undefined && { targets }),
     ...(limit !== undefined && { limit }),
     ...(template !== undefined && { template }),
   };

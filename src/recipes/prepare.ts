@@ -14,8 +14,10 @@ import { loraConfigOf } from "../lora/settings.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { requireTokenizer } from "../runtime/session.js";
 import type { BatchSource } from "../training/loop.js";
+import { pairSource } from "../training/preferences.js";
 import { exampleSource } from "../training/sources.js";
 import type { FinetuneConfig } from "./finetuneConfig.js";
+import { preferenceLossOf, requireFitting } from "./objectiveConfig.js";
 import { openDataset } from "./openDataset.js";
 import { fileDigests, versions } from "./runFolder.js";
 
@@ -35,6 +37,7 @@ export async function prepare(
   config: FinetuneConfig,
   download: DownloadHooks = {},
 ): Promise<Prepared> {
+  requireFitting(config);
   const model = await openModel(config.model, { weights: config.weights, ...download });
   const tokenizer = requireTokenizer(model);
   if (config.sequenceLength > model.config.maxPositions) {
@@ -46,16 +49,19 @@ export async function prepare(
   const adapter = createAdapter(loraConfigOf(config, modules), modules, config.seed);
   const { sequenceLength, validationSplit } = config;
   const chatTemplate = chatTemplateOf(model);
+  const preferences = preferenceLossOf(config) !== undefined;
   const dataset = await openDataset(
-    config,
-    { tokenizer, sequenceLength, chatTemplate, validationSplit },
+    preferences ? { ...config, targets: "completion" } : config,
+    { tokenizer, sequenceLength, chatTemplate, validationSplit, preferences },
     download,
   );
   requireTargets(dataset.train.report);
-  const source = exampleSource(dataset.train.examples, {
-    ...{ ...config, padId: tokenizer.padId, mix: mixOf(config, dataset) },
-    packTo: config.packing ? sequenceLength : undefined,
-  });
+  const { examples: chosen, rejected } = dataset.train;
+  const order = { ...config, padId: tokenizer.padId, mix: mixOf(config, dataset) };
+  const source =
+    rejected === undefined
+      ? exampleSource(chosen, { ...order, packTo: config.packing ? sequenceLength : undefined })
+      : pairSource({ chosen, rejected }, order);
   const most = config.maxSteps ?? Number.POSITIVE_INFINITY;
   let totalSteps = 0;
   for (let epoch = 0; epoch < config.epochs && totalSteps < most; epoch++) {

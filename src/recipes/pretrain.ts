@@ -186,7 +186,7 @@ async function execute(
     schedule: schedule(config.schedule, { ...config, totalSteps: config.steps }),
     source,
     totalSteps: config.steps,
-    reduction: { kind: "mean" },
+    objective: { kind: "mean" },
     clipNorm: config.clipNorm,
     start,
     onStep: async (report, state) => {

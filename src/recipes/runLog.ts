@@ -32,16 +32,21 @@ export function openRunLog(folder: string, step: number): RunLog {
       const line = {
         step: report.step,
         epoch: report.epoch,
-        loss: report.lossSum / report.targetTokens,
-        accuracy: report.correct / report.targetTokens,
+        loss: report.loss,
+        accuracy: report.correct / report.counted,
         target_tokens: report.targetTokens,
         gradient_norm: report.gradientNorm,
         learning_rate: report.learningRate,
         tokens_per_second: report.targetTokens / report.seconds,
+        ...report.measures,
       };
       appendJsonLine(paths.metrics, line);
-      for (const tag of ["loss", "accuracy", "gradient_norm", "learning_rate"] as const) {
-        events.scalar(`train/${tag}`, report.step, line[tag]);
+      const plotted = ["loss", "accuracy", "gradient_norm", "learning_rate"] as const;
+      for (const [tag, value] of [
+        ...plotted.map((tag) => [tag, line[tag]] as const),
+        ...Object.entries(report.measures),
+      ]) {
+        events.scalar(`train/${tag}`, report.step, value);
       }
     },
     finish(samples, report) {

@@ -9,13 +9,8 @@ import { scaleOf } from "../lora/config.js";
 import { computeGains, unitGains } from "../lora/dora.js";
 import { isMagnitude } from "../lora/variables.js";
 import { frozenWeights } from "../models/gemma/model.js";
-import {
-  evaluationProgram,
-  type GemmaGraph,
-  generationProgram,
-  logitsProgram,
-  trainingProgram,
-} from "../models/gemma/programs.js";
+import { nextTokenPrograms, type ObjectivePrograms } from "../models/gemma/objectivePrograms.js";
+import { type GemmaGraph, generationProgram, logitsProgram } from "../models/gemma/programs.js";
 import { dropoutSeedName, noiseSeedName, noiseSizeName } from "./trainingInputs.js";
 
 /** A model, an engine and perhaps an adapter: programs are compiled when first needed, and kept. */
@@ -32,13 +27,13 @@ export interface Session {
   use(adapter: Adapter): Promise<void>;
   /**
    * Forward and backward. `recompute` trades time for the memory of activations; with `noise` the embedded tokens get
-   * NEFTune's.
+   * NEFTune's. What is learned are next tokens, unless the programs of another objective are given.
    */
   training(
     maxLength: number,
-    options: { recompute: boolean; noise?: boolean },
+    options: { recompute: boolean; noise?: boolean; programs?: ObjectivePrograms },
   ): Promise<Executable>;
-  evaluation(maxLength: number): Promise<Executable>;
+  evaluation(maxLength: number, programs?: ObjectivePrograms): Promise<Executable>;
   logits(maxLength: number): Promise<Executable>;
   decoder(maxLength: number): Promise<Decoder>;
   /** Closes every program; one that is needed again is compiled again. */
@@ -112,25 +107,25 @@ export function openSession(
       await found.ready();
       current = found;
     },
-    async training(maxLength, { recompute, noise: noisy = false }) {
+    async training(maxLength, { recompute, noise: noisy = false, programs = nextTokenPrograms }) {
       if (gained.size > 0 && !adapter?.config.dora) {
         throw new FacetError(
           "A DoRA adapter that was loaded can be used and exported, not trained.",
         );
       }
-      const kind = `training${recompute ? " with recomputation" : ""}${noisy ? " with noise" : ""}`;
+      const how = `${recompute ? " with recomputation" : ""}${noisy ? " with noise" : ""}`;
       const built = noisy ? { ...trainingGraph, noise } : trainingGraph;
       return compile(
-        kind,
+        `training${of(programs)}${how}`,
         maxLength,
-        (length) => trainingProgram(built, { maxLength: length, recompute }),
+        (length) => programs.training(built, { maxLength: length, recompute }),
         { runsOften: true },
       );
     },
-    async evaluation(maxLength) {
+    async evaluation(maxLength, programs = nextTokenPrograms) {
       await current.ready();
-      return compile("evaluation", maxLength, (length) =>
-        evaluationProgram(graph, { maxLength: length }),
+      return compile(`evaluation${of(programs)}`, maxLength, (length) =>
+        programs.evaluation(graph, { maxLength: length }),
       );
     },
     async logits(maxLength) {
@@ -152,6 +147,9 @@ export function openSession(
     },
   };
 }
+
+const of = (programs: ObjectivePrograms): string =>
+  programs === nextTokenPrograms ? "" : ` of ${programs.name}`;
 
 /** An adapter as the inputs of programs. */
 interface Loaded {

@@ -35,7 +35,7 @@ const stateSchema = z.strictObject({
       weightedLoss: z.number(),
       rows: count,
       correct: z.number(),
-      targetTokens: count,
+      counted: count,
     }),
   }),
 });

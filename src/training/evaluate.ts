@@ -1,39 +1,74 @@
 import type { Batch } from "../data/batches.js";
 import type { Executable, HostTensor } from "../engines/engine.js";
-import { batchInputs } from "./gradient.js";
+import { nextToken, type Objective } from "./gradient.js";
 
-export interface Evaluation {
-  /** Mean cross-entropy per target token, in nats. */
+/** What every objective can say about examples. */
+export interface Assessment {
+  /** Mean of what is minimised. */
   readonly loss: number;
-  readonly perplexity: number;
-  /** Share of target tokens whose most likely id is right. */
+  /** Share of right decisions: tokens, pairs or rows. */
   readonly accuracy: number;
-  readonly target_tokens: number;
   readonly examples: number;
+  /** Means of what else the objective measures. */
+  readonly measures?: Readonly<Record<string, number>>;
 }
 
-/** Loss and accuracy over batches, each token counting the same. */
+/** Of next tokens: `loss` is the mean cross-entropy per target token, in nats. */
+export interface Evaluation extends Assessment {
+  readonly perplexity: number;
+  readonly target_tokens: number;
+}
+
+/** Loss and accuracy of next tokens over batches, each token counting the same. */
 export async function evaluate(
   program: Executable,
   parameters: Readonly<Record<string, HostTensor>>,
   batches: Iterable<Batch>,
 ): Promise<Evaluation> {
-  const sums = { loss: 0, correct: 0, tokens: 0, examples: 0 };
+  const objective = nextToken({ kind: "mean" });
+  const { counted, ...assessment } = await assessed(program, parameters, batches, objective);
+  const { loss, accuracy, examples } = assessment;
+  return { loss, perplexity: Math.exp(loss), accuracy, target_tokens: counted, examples };
+}
+
+/** The same for another objective, with its evaluation program. */
+export async function evaluateObjective(
+  program: Executable,
+  parameters: Readonly<Record<string, HostTensor>>,
+  batches: Iterable<Batch>,
+  objective: Objective,
+): Promise<Assessment> {
+  const { counted: _, ...assessment } = await assessed(program, parameters, batches, objective);
+  return assessment;
+}
+
+async function assessed(
+  program: Executable,
+  parameters: Readonly<Record<string, HostTensor>>,
+  batches: Iterable<Batch>,
+  objective: Objective,
+) {
+  const totals = { loss: 0, correct: 0, counted: 0, examples: 0 };
+  const sums: Record<string, number> = {};
   for (const batch of batches) {
-    const outputs = await program.run({ ...batchInputs(batch), ...parameters });
-    sums.loss += outputs.loss!.data[0]!;
-    sums.correct += outputs.correct!.data[0]!;
-    sums.tokens += batch.targetTokens;
-    sums.examples += batch.size;
+    const outputs = await program.run({ ...objective.inputs(batch, 1), ...parameters });
+    const measured = objective.measure(outputs, batch, 1);
+    totals.loss += outputs.loss!.data[0]!;
+    totals.correct += measured.correct;
+    totals.counted += measured.counted;
+    totals.examples += batch.rows.length;
+    for (const [name, value] of Object.entries(measured.sums ?? {})) {
+      sums[name] = (sums[name] ?? 0) + value;
+    }
     // The engine blocks while it runs: let signals through between batches.
     await new Promise(setImmediate);
   }
-  const loss = sums.loss / sums.tokens;
+  const mean = (sum: number) => sum / totals.counted;
   return {
-    loss,
-    perplexity: Math.exp(loss),
-    accuracy: sums.correct / sums.tokens,
-    target_tokens: sums.tokens,
-    examples: sums.examples,
+    loss: mean(totals.loss),
+    accuracy: mean(totals.correct),
+    examples: totals.examples,
+    counted: totals.counted,
+    measures: Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, mean(sum)])),
   };
 }

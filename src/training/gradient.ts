@@ -11,16 +11,52 @@ export type LossReduction =
   | { readonly kind: "mean" }
   | { readonly kind: "keras"; readonly sequenceLength: number };
 
+/** What is learned: how a step's batches become inputs of the training program, and what its outputs say. */
+export interface Objective {
+  /** What the step's summed losses are divided by. */
+  divisor(step: readonly Batch[]): number;
+  inputs(batch: Batch, divisor: number): Record<string, HostTensor>;
+  measure(outputs: Readonly<Record<string, HostTensor>>, batch: Batch, divisor: number): Measured;
+}
+
+/** What a batch's outputs say besides the loss. */
+export interface Measured {
+  /** How many of `counted` decisions were right: tokens guessed, pairs put in order, rows put into their class. */
+  readonly correct: number;
+  readonly counted: number;
+  /** Other quantities, each summed over the decisions. */
+  readonly sums?: Readonly<Record<string, number>>;
+}
+
 export interface GradientResult {
   /** Reduced as asked. */
   readonly loss: number;
-  /** Σ of the losses of all target tokens. */
+  /** Not divided. */
   readonly lossSum: number;
-  /** Target tokens whose most likely id was right. */
+  /** How many of `counted` decisions were right: of target tokens, if the objective has no other. */
   readonly correct: number;
+  readonly counted: number;
+  /** Means over the decisions of what else the objective measures. */
+  readonly measures: Readonly<Record<string, number>>;
   readonly targetTokens: number;
   readonly rows: number;
 }
+
+/** Next tokens by cross-entropy, as `trainingProgram` computes it. */
+export const nextToken = (reduction: LossReduction): Objective => ({
+  divisor: (step) =>
+    reduction.kind === "mean"
+      ? total(step, ({ targetTokens }) => targetTokens)
+      : total(step, ({ size }) => size) * reduction.sequenceLength,
+  inputs: batchInputs,
+  measure: (outputs, { targetTokens }, divisor) => ({
+    correct: outputs.correct!.data[0]! * divisor,
+    counted: targetTokens,
+  }),
+});
+
+const total = (batches: readonly Batch[], of: (batch: Batch) => number): number =>
+  batches.reduce((sum, batch) => sum + of(batch), 0);
 
 /** The inputs that a batch gives to the training and evaluation programs. */
 export function batchInputs(batch: Batch, divisor = 1): Record<string, HostTensor> {
@@ -39,38 +75,52 @@ export function batchInputs(batch: Batch, divisor = 1): Record<string, HostTenso
 }
 
 /**
- * Runs one optimizer step's micro-batches and leaves the gradient of their loss in `parameters`.
- * `extraInputs` gives what the program wants besides the batch and the parameters.
+ * Runs one optimizer step's micro-batches and leaves the gradient of their loss in `parameters`. What is learned are next
+ * tokens, with the reduction that is given, or another objective. `extraInputs` gives what the program wants besides the
+ * batch and the parameters.
  */
 export async function computeGradient(
   program: Executable,
   parameters: Parameters,
   batches: readonly Batch[],
-  reduction: LossReduction,
+  learned: LossReduction | Objective,
   extraInputs: (microBatch: number, batch: Batch) => Record<string, HostTensor> = () => ({}),
 ): Promise<GradientResult> {
-  const targetTokens = batches.reduce((sum, batch) => sum + batch.targetTokens, 0);
-  const rows = batches.reduce((sum, batch) => sum + batch.size, 0);
-  const divisor = reduction.kind === "mean" ? targetTokens : rows * reduction.sequenceLength;
-  const total = parameters.gradients;
+  const objective = "kind" in learned ? nextToken(learned) : learned;
+  const divisor = objective.divisor(batches);
+  const sum = parameters.gradients;
   const values = views(parameters.slots, parameters.values);
   let loss = 0;
-  let correct = 0;
+  const decisions = { correct: 0, counted: 0 };
+  const sums: Record<string, number> = {};
   for (const [index, batch] of batches.entries()) {
-    const buffer = index === 0 ? total : new Float32Array(total.length);
+    const buffer = index === 0 ? sum : new Float32Array(sum.length);
     const into = Object.fromEntries(
       Object.entries(views(parameters.slots, buffer)).map(([name, view]) => [
         `gradient:${name}`,
         view,
       ]),
     );
-    const inputs = { ...batchInputs(batch, divisor), ...values, ...extraInputs(index, batch) };
+    const inputs = { ...objective.inputs(batch, divisor), ...values, ...extraInputs(index, batch) };
     const outputs = await program.run(inputs, into);
     loss += outputs.loss!.data[0]!;
-    correct += outputs.correct!.data[0]! * divisor;
-    if (index > 0) for (let i = 0; i < total.length; i++) total[i] = total[i]! + buffer[i]!;
+    const measured = objective.measure(outputs, batch, divisor);
+    decisions.correct += measured.correct;
+    decisions.counted += measured.counted;
+    for (const [name, value] of Object.entries(measured.sums ?? {})) {
+      sums[name] = (sums[name] ?? 0) + value;
+    }
+    if (index > 0) for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + buffer[i]!;
   }
-  return { loss, lossSum: loss * divisor, correct, targetTokens, rows };
+  const measures = Object.entries(sums).map(([name, value]) => [name, value / decisions.counted]);
+  return {
+    loss,
+    lossSum: loss * divisor,
+    ...decisions,
+    measures: Object.fromEntries(measures),
+    targetTokens: total(batches, ({ targetTokens }) => targetTokens),
+    rows: total(batches, ({ size }) => size),
+  };
 }
 
 /** √Σ g². */

@@ -7,6 +7,7 @@ import {
   type GradientResult,
   globalNorm,
   type LossReduction,
+  type Objective,
 } from "./gradient.js";
 import type { Optimizer } from "./optimizers/optimizer.js";
 import type { Schedule } from "./schedules.js";
@@ -24,7 +25,7 @@ export interface EpochTotals {
   readonly weightedLoss: number;
   readonly rows: number;
   readonly correct: number;
-  readonly targetTokens: number;
+  readonly counted: number;
 }
 
 /** Where a run stands; with the parameters and the optimizer's moments, all that resuming needs. */
@@ -37,7 +38,7 @@ export interface LoopState {
   readonly totals: EpochTotals;
 }
 
-const noTotals: EpochTotals = { weightedLoss: 0, rows: 0, correct: 0, targetTokens: 0 };
+const noTotals: EpochTotals = { weightedLoss: 0, rows: 0, correct: 0, counted: 0 };
 export const startState: LoopState = { step: 0, epoch: 0, index: 0, totals: noTotals };
 
 export interface StepReport extends GradientResult {
@@ -60,7 +61,8 @@ export interface TrainOptions {
   readonly schedule: Schedule;
   readonly source: BatchSource;
   readonly totalSteps: number;
-  readonly reduction: LossReduction;
+  /** How the losses of next tokens are reduced, or what else is learned. */
+  readonly objective: LossReduction | Objective;
   /** Scale the gradient down to this global norm when it is larger. */
   readonly clipNorm?: number | undefined;
   readonly start?: LoopState;
@@ -81,7 +83,7 @@ export interface TrainOptions {
  * loss or gradient is not finite, or when every gradient is zero.
  */
 export async function train(options: TrainOptions): Promise<LoopState> {
-  const { program, parameters, optimizer, schedule, source, reduction } = options;
+  const { program, parameters, optimizer, schedule, source, objective } = options;
   let state = options.start ?? startState;
   while (state.step < options.totalSteps) {
     const began = performance.now();
@@ -89,7 +91,7 @@ export async function train(options: TrainOptions): Promise<LoopState> {
     const { step: done } = state;
     const extra = (microBatch: number, batch: Batch) =>
       options.extraInputs?.(done, microBatch, batch) ?? {};
-    const result = await computeGradient(program, parameters, batches, reduction, extra);
+    const result = await computeGradient(program, parameters, batches, objective, extra);
     const gradientNorm = globalNorm(parameters.gradients);
     const learningRate = schedule(state.step);
     refuseBadStep(result, gradientNorm, state.step + 1, learningRate);
@@ -104,7 +106,7 @@ export async function train(options: TrainOptions): Promise<LoopState> {
       step,
       epoch: state.epoch,
       epochLoss: totals.weightedLoss / totals.rows,
-      epochAccuracy: totals.correct / totals.targetTokens,
+      epochAccuracy: totals.correct / totals.counted,
       epochEnded,
       gradientNorm,
       learningRate,
@@ -126,7 +128,7 @@ function addTotals(totals: EpochTotals, result: GradientResult): EpochTotals {
     weightedLoss: totals.weightedLoss + result.loss * result.rows,
     rows: totals.rows + result.rows,
     correct: totals.correct + result.correct,
-    targetTokens: totals.targetTokens + result.targetTokens,
+    counted: totals.counted + result.counted,
   };
 }
 

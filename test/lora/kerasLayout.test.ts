@@ -91,7 +91,7 @@ describe("LoRA in Keras's layout", () => {
         batches: (_epoch, i) => [kerasBatch(i * rows, Math.min(6, (i + 1) * rows))],
       },
       totalSteps: epochs * stepsPerEpoch,
-      reduction,
+      objective: reduction,
       onStep: ({ epochLoss, epochAccuracy, epochEnded }) => {
         running.push({ loss: epochLoss, sparse_categorical_accuracy: epochAccuracy });
         if (epochEnded) history.push(epochLoss);

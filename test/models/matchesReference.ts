@@ -200,7 +200,7 @@ export function matchesReference(tiny: ReferenceGemma): void {
         schedule: () => 5e-3,
         source: { stepsIn: () => 3, batches: (_epoch, index) => [tiny.batch(order[index]!)] },
         totalSteps: 3,
-        reduction: { kind: "mean" },
+        objective: { kind: "mean" },
         onStep: ({ loss }) => {
           losses.push(loss);
         },

@@ -42,7 +42,7 @@ const stateAt = (step: number): LoopState => ({
   step,
   epoch: 2,
   index: 5,
-  totals: { weightedLoss: 0.1 + 0.2, rows: 40, correct: 12.25, targetTokens: 333 },
+  totals: { weightedLoss: 0.1 + 0.2, rows: 40, correct: 12.25, counted: 333 },
 });
 
 const save = (folder: string, step = 7, keep = 3) => {

@@ -27,7 +27,7 @@ function setUp(changes: Partial<TrainOptions> = {}) {
     schedule: () => 0.5,
     source: { stepsIn: () => 2, batches: (_epoch, index) => [rowOf(1 + index)] },
     totalSteps: 4,
-    reduction: { kind: "mean" },
+    objective: { kind: "mean" },
     onStep: (report) => {
       reports.push(report);
     },

@@ -58,7 +58,7 @@ function newRun(
       ...packing,
     }),
     totalSteps,
-    reduction: { kind: "mean" } as const,
+    objective: { kind: "mean" } as const,
     clipNorm: 1,
     onStep: ({ seconds: _, ...report }: StepReport) => {
       reports.push(report);

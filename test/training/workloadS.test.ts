@@ -93,7 +93,7 @@ describe.skipIf(!workload.isThere)("workload S: a model of 4 layers against floa
       schedule: () => c.lr,
       source: { stepsIn: () => c.steps, batches: () => [batch] },
       totalSteps: c.steps,
-      reduction: { kind: "mean" },
+      objective: { kind: "mean" },
       onStep: ({ loss }) => {
         losses.push(loss);
       },

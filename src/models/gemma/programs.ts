@@ -40,7 +40,8 @@ export interface ProgramOptions {
 
 const [B, T, P, R] = ["B", "T", "P", "R"].map(symbol);
 
-function forward(
+/** The hidden states of the program inputs `ids` and `positions`, and the weights they came from. */
+export function forward(
   model: GemmaGraph,
   maxLength: number,
   { recompute = false, noise }: { recompute?: boolean; noise?: EmbeddingNoise | undefined } = {},
@@ -72,7 +73,8 @@ export const blockQueries = (maxLength: number): number | undefined =>
 export const chunkRows = (vocabularySize: number) =>
   Math.max(16, Math.floor(2 ** 25 / vocabularySize));
 
-function head(model: GemmaGraph, hidden: Tensor, embedding: Tensor) {
+/** The cross-entropy of the program inputs `rows`, `targets` and `weights`. */
+export function head(model: GemmaGraph, hidden: Tensor, embedding: Tensor) {
   const rows = input("rows", [R!], "int32");
   const targets = input("targets", [R!], "int32");
   const weights = input("weights", [R!]);
@@ -88,7 +90,7 @@ function head(model: GemmaGraph, hidden: Tensor, embedding: Tensor) {
 const logitsOf = ({ config }: GemmaGraph, hidden: Tensor, embedding: Tensor): Tensor =>
   softCap(matmul(hidden, embedding, { transposeB: true }), config.finalSoftCap);
 
-const gradientName = (parameter: string) => `gradient:${parameter}`;
+export const gradientName = (parameter: string) => `gradient:${parameter}`;
 
 /**
  * One training step without the optimizer.
