@@ -7,6 +7,7 @@ import { fileDigest } from "./digest.js";
 import { type ExampleStore, exampleStore } from "./exampleStore.js";
 import { examplePreparer } from "./examples.js";
 import { allFilteredOut } from "./filters.js";
+import { requirePairs } from "./preferences.js";
 import { preparedCache } from "./preparedCache.js";
 import type { FreshData, PreparedData } from "./preparedFile.js";
 import { emptyTally, prepareReport, type Tally } from "./prepareReport.js";
@@ -103,7 +104,9 @@ export async function openSet(files: readonly string[], options: DatasetOptions)
     if (next.done) break;
     first.push(next.value);
   }
-  return { files, first, rest, rules: rowRules(options, options.tokenizer, first) };
+  const rules = rowRules(options, options.tokenizer, first);
+  if (options.preferences) requirePairs(rules.template, files);
+  return { files, first, rest, rules };
 }
 
 type Sides = Readonly<

@@ -24,6 +24,8 @@ const changes: Readonly<Record<string, Change>> = {
   model: { to: { model: place("other") } },
   weights: { to: { weights: "int8" } },
   data: { to: { data: place("more.jsonl") } },
+  objective: { to: { objective: "dpo" }, given: { data: place("pairs.jsonl") } },
+  beta: { to: { beta: 0.5 }, given: { objective: "orpo", data: place("pairs.jsonl") } },
   mix: { to: { mix: [3, 1] }, given: { data: [place("rows.jsonl"), place("more.jsonl")] } },
   run: { to: { run: place("elsewhere") } },
   filter: { to: { filter: ["no-context"] } },
@@ -100,6 +102,12 @@ beforeAll(() => {
   const write = (name: string, some: readonly object[]) =>
     writeFileSync(place(name), some.map((row) => `${JSON.stringify(row)}\n`).join(""));
   write("rows.jsonl", rows);
+  write(
+    "pairs.jsonl",
+    rows.map(({ instruction, response }) => ({
+      ...{ prompt: instruction, chosen: response, rejected: "Nobody knows." },
+    })),
+  );
   write(
     "more.jsonl",
     rows.map((row) => ({ ...row, response: "Nobody knows." })),
