@@ -67,7 +67,7 @@ export async function openPadding(options: PaddingOptions): Promise<() => Promis
       ...{ program, parameters, optimizer, schedule: () => 1e-5 },
       source: { stepsIn: () => batches.length, batches: (_, index) => [batches[index]!] },
       totalSteps: batches.length,
-      reduction: { kind: "mean" },
+      objective: { kind: "mean" },
     });
   const full = fullRow(together[0]!);
   return async () => ({

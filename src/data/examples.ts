@@ -135,8 +135,10 @@ export function examplePreparer(
         tally.inputTokens += one.ids.length - 1;
         tally.targetTokens += targetCount(one);
       }
+      const used = (field: string) =>
+        template.fields.includes(field) || (rejected !== undefined && field === "rejected");
       for (const [field, value] of Object.entries(row.fields)) {
-        if (!template.fields.includes(field) && value.trim() !== "") {
+        if (!used(field) && value.trim() !== "") {
           tally.unusedFields[field] = (tally.unusedFields[field] ?? 0) + 1;
         }
       }

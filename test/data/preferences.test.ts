@@ -31,7 +31,7 @@ describe("preferences", () => {
     expect(texts(train.examples)).toEqual(["One? 1", "Two? 2"]);
     expect(texts(train.rejected!)).toEqual(["One? 2", "Two? none"]);
     expect(learned(train.rejected!)).toEqual(["2", "none"]);
-    expect(train.report).toMatchObject({ kept: 2, targetTokens: 3 * 2 + 5 });
+    expect(train.report).toMatchObject({ kept: 2, targetTokens: 3 * 2 + 5, unusedFields: {} });
   });
 
   it("are left out whole when one of the answers cannot be used", async () => {
