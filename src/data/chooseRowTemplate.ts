@@ -25,6 +25,12 @@ const INLINE = "jinja:";
 /** Whether a template is named by the file it is in. */
 export const isTemplateFile = (spec: string): boolean => /\.(jinja2?|j2)$/.test(spec);
 
+/** The source of a Jinja template, where `spec` is a file of one or has it in itself. Throws a FacetError for a file that cannot be read. */
+export function jinjaSource(spec: string): string | undefined {
+  if (isTemplateFile(spec)) return readTemplate(spec);
+  return spec.startsWith(INLINE) ? spec.slice(INLINE.length) : undefined;
+}
+
 /**
  * The template for these rows. `spec` is a built-in's name, text with `{field}` in it, a file of Jinja, `jinja:` with
  * its source, or undefined for what the rows suggest: conversations are read by the model's chat template, others as
@@ -35,10 +41,10 @@ export function chooseRowTemplate(
   rows: readonly Row[],
   context: TemplateContext,
 ): RowTemplate {
-  if (spec !== undefined && isTemplateFile(spec)) {
-    return jinja(basename(spec), readTemplate(spec), rows, context);
+  const source = spec === undefined ? undefined : jinjaSource(spec);
+  if (spec !== undefined && source !== undefined) {
+    return jinja(isTemplateFile(spec) ? basename(spec) : spec, source, rows, context);
   }
-  if (spec?.startsWith(INLINE)) return jinja(spec, spec.slice(INLINE.length), rows, context);
   if (spec === undefined || spec === "gemma-chat") {
     const format = rowFormat(rows);
     if (isChat(format)) {

@@ -18,21 +18,35 @@ export function baseModelOf(adapter: string): string {
 
 /** The name or source of the template that a run was trained with. Throws a FacetError for what is no run. */
 export function templateOf(adapter: string): string {
-  const template = knownTemplateOf(adapter);
-  if (template !== undefined) return template;
+  const template = trainedTemplateOf(adapter);
+  if (template !== undefined) return template.name;
   throw new FacetError(
     `${adapter} does not say how prompts were rendered in training. Give --template.`,
   );
 }
 
-/** The same, or undefined for what is no run. */
-export function knownTemplateOf(adapter: string): string | undefined {
-  const template = runOf(adapter)?.data?.template;
-  return typeof template === "string" ? template : undefined;
+/** The template that a run was trained with. */
+export interface TrainedTemplate {
+  /** A built-in's name, the name of a file, or a source. */
+  readonly name: string;
+  /** What `--template` was, a file by its whole path; undefined where the data decided. */
+  readonly spec: string | undefined;
+  /** Of its source, in hexadecimal. */
+  readonly sha256: string | undefined;
+}
+
+/** What a run says of its template; undefined for what is no run. */
+export function trainedTemplateOf(adapter: string): TrainedTemplate | undefined {
+  const run = runOf(adapter);
+  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+  const name = text(run?.data?.template);
+  if (name === undefined) return undefined;
+  return { name, spec: text(run?.config?.template), sha256: text(run?.digests?.template) };
 }
 
 interface RunJson {
-  readonly config?: { readonly model?: unknown };
+  readonly config?: { readonly model?: unknown; readonly template?: unknown };
+  readonly digests?: { readonly template?: unknown };
   readonly data?: { readonly template?: unknown };
 }
 

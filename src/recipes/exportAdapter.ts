@@ -6,10 +6,10 @@ import { namedTemplate } from "../data/templates.js";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
-import { chatTemplateOf, type OpenModel, openModel } from "../hub/openModel.js";
+import { openModel } from "../hub/openModel.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { openSession } from "../runtime/session.js";
-import { baseModelOf, knownTemplateOf, templateOf } from "./adapterOrigin.js";
+import { baseModelOf, templateOf, trainedTemplateOf } from "./adapterOrigin.js";
 import {
   type ExportJob,
   type ExportTarget,
@@ -17,6 +17,7 @@ import {
   exportTargets,
   requireWritable,
 } from "./exportTargets.js";
+import { mergedChat } from "./mergedChat.js";
 import { outTypes, prove, requireFree, type WrittenFile } from "./proof.js";
 import { quantisedBase } from "./quantisedBase.js";
 
@@ -66,11 +67,12 @@ export async function exportAdapter(
   requireWritable(to, out, type);
   const template = templateFor(options);
   const adapter = await loadAdapter(options.adapter, gemmaModules(base.config));
-  const chatTemplate = chatTemplateFor(options, base);
+  const named = options.template && { name: options.template, spec: undefined, sha256: undefined };
+  const { chatTemplate, ...chat } = mergedChat(base, named || trainedTemplateOf(options.adapter));
   const job: ExportJob = { out, base, adapter, type, template, chatTemplate };
   mkdirSync(dirname(out), { recursive: true });
   await target.write(job);
-  const warnings = target.merges ? quantisedBase(base, "merge") : [];
+  const warnings = target.merges ? [...quantisedBase(base, "merge"), ...chat.warnings] : [];
   if (!options.verify) return { out, type, proof: undefined, warnings };
   const proof = await prove({
     live: openSession(base, engine, adapter),
@@ -87,13 +89,4 @@ function templateFor({ to, template, adapter }: ExportOptions) {
     throw new FacetError(`--template is for --to ollama; --to ${to} holds no template.`);
   }
   return undefined;
-}
-
-/**
- * The base's chat template; for an adapter that was trained with `gemma-chat` on a base without one, its family's, by which
- * it was trained: other tools prompt the merged model by what they find in its files.
- */
-function chatTemplateFor({ template, adapter }: ExportOptions, base: OpenModel) {
-  const trained = template ?? knownTemplateOf(adapter);
-  return trained === "gemma-chat" ? chatTemplateOf(base) : base.chatTemplate;
 }

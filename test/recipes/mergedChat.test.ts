@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   cpSync,
   existsSync,
@@ -25,10 +26,10 @@ afterAll(() => rmSync(place, { recursive: true, force: true }));
 const at = (...names: string[]) => join(place, ...names);
 const json = (...names: string[]) => JSON.parse(readFileSync(at(...names), "utf8"));
 
-/** The folder of a run that was trained with a template. */
-function run(name: string, template: string): string {
+/** The folder of a run that was trained with a template; `more` is what run.json says besides. */
+function run(name: string, template: string, more: object = {}): string {
   cpSync(fixture("gemma1_tiny/peft_qv"), at(name, "adapter"), { recursive: true });
-  writeFileSync(at(name, "run.json"), JSON.stringify({ data: { template } }));
+  writeFileSync(at(name, "run.json"), JSON.stringify({ data: { template }, ...more }));
   return at(name, "adapter");
 }
 
@@ -86,6 +87,38 @@ test("a base that has a chat template keeps it, byte for byte", async () => {
   const out = await merged(chat, "own");
   expect(readFileSync(at(out, "tokenizer_config.json"), "utf8")).toBe(own);
   expect((await openModel(at(out))).chatTemplate).toBe("{{ bos_token }}{{ messages[0].content }}");
+});
+
+test("trained with the user's own chat template, it has that one, even instead of the base's", async () => {
+  const source = "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}";
+  const sha256 = createHash("sha256").update(source).digest("hex");
+  const file = at("mine.jinja");
+  writeFileSync(file, source);
+  const said = { config: { template: file }, digests: { template: sha256 } };
+  const mine = run("mine", "mine.jinja", said);
+  expect((await openModel(at(await merged(mine, "own")))).chatTemplate).toBe(source);
+  const inline = `jinja:${source}`;
+  const other = run("inline", inline, { ...said, config: { template: inline } });
+  expect((await openModel(at(await merged(other, "plain")))).chatTemplate).toBe(source);
+
+  writeFileSync(file, `${source} `);
+  const out = at("changed");
+  const options = { model: at("own"), to: "merged", out, verify: false } as const;
+  const { warnings } = await exportAdapter({ adapter: mine, ...options }, engine);
+  expect(warnings).toEqual([
+    expect.stringMatching(
+      /trained with the template mine\.jinja, which is not there any more as it was: the merged model carries that of own/,
+    ),
+  ]);
+  expect((await openModel(out)).chatTemplate).not.toBe(source);
+});
+
+test("a template of fields is no chat template, in whatever language", async () => {
+  const source = "{{ prompt }}: {{ completion }}";
+  const sha256 = createHash("sha256").update(source).digest("hex");
+  const said = { config: { template: `jinja:${source}` }, digests: { template: sha256 } };
+  const out = await merged(run("fields", `jinja:${source}`, said), "plain");
+  expect(existsSync(at(out, "chat_template.jinja"))).toBe(false);
 });
 
 test("trained with another template, or nobody knows how, it gets none", async () => {
