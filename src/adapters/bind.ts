@@ -24,7 +24,14 @@ export function bindAdapter(
     matrices.set(path, lora);
   }
   adaptedModules(matrices, modules, where);
-  return { ...file, matrices };
+  if (file.whole === undefined) return { ...file, matrices };
+  const { path } = modules[0]!;
+  const textPath = path.slice(0, path.length - withinTextModel(path)!.length);
+  const whole = [...file.whole].map(([name, tensor]) => {
+    const rest = withinTextModel(name);
+    return [rest === undefined ? name : textPath + rest, tensor] as const;
+  });
+  return { ...file, matrices, whole: new Map(whole) };
 }
 
 /** Throws a FacetError when one of the `expected` modules has no matrices. `reason` says who expects them. */

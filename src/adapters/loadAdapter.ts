@@ -1,5 +1,6 @@
 import type { Adapter } from "../lora/adapter.js";
 import { adapterFromPeft } from "../lora/peft.js";
+import { withWhole } from "../lora/whole.js";
 import type { LinearModule } from "../nn/linear.js";
 import { readKerasAdapter } from "./keras.js";
 import { readAdapter } from "./read.js";
@@ -15,5 +16,7 @@ export async function loadAdapter(
 ): Promise<Adapter> {
   if (path.endsWith(".h5")) return readKerasAdapter(path, modules);
   if (isRunCheckpoint(path)) return runCheckpointAdapter(path, modules);
-  return adapterFromPeft((await readAdapter(path, modules)).matrices, modules, path);
+  const { matrices, whole } = await readAdapter(path, modules);
+  const adapter = adapterFromPeft(matrices, modules, path);
+  return whole === undefined ? adapter : withWhole(adapter, whole);
 }

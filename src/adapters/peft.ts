@@ -38,8 +38,12 @@ export function adapterFolder(path: string): string | undefined {
  * refuses.
  */
 export function readPeft(folder: string, modules?: readonly LinearModule[]): AdapterFile {
-  const { config, matrices } = readPeftAdapter(folder);
-  const file = { matrices, baseModel: config.baseModel ?? undefined };
+  const { config, matrices, whole } = readPeftAdapter(folder);
+  const file = {
+    matrices,
+    baseModel: config.baseModel ?? undefined,
+    ...(whole.size > 0 && { whole }),
+  };
   if (modules === undefined) return file;
   const bound = bindAdapter(file, modules, folder);
   const targets = targetsOf(config);
@@ -82,6 +86,7 @@ export async function writePeft(
     matrices,
     rank,
     alpha: rank,
+    ...(file.whole && { whole: file.whole }),
     ...(patterns && { rankPattern: patterns, alphaPattern: patterns }),
     baseModel: file.baseModel ?? null,
     ...targeting([...matrices.keys()], modules),

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { FacetError } from "../errors.js";
-import { toPeft } from "../lora/peft.js";
+import { toPeft, wholeOf } from "../lora/peft.js";
 import type { LinearModule } from "../nn/linear.js";
 import type { AdapterFile } from "./adapterFile.js";
 import { bindAdapter } from "./bind.js";
@@ -30,7 +30,12 @@ export async function readAdapter(
     const adapter = path.endsWith(".h5")
       ? readKerasAdapter(path, modules)
       : runCheckpointAdapter(path, modules);
-    return { matrices: toPeft(adapter).matrices, baseModel: undefined };
+    const whole = adapter.whole && wholeOf(adapter);
+    return {
+      matrices: toPeft(adapter).matrices,
+      baseModel: undefined,
+      ...(whole && { whole }),
+    };
   }
   if (path.endsWith(".gguf")) {
     const file = readGgufAdapter(path);
@@ -38,6 +43,11 @@ export async function readAdapter(
   }
   const folder = adapterFolder(path);
   if (folder === undefined) {
+    if (existsSync(join(path, "model", "config.json"))) {
+      throw new FacetError(
+        `The run ${path} trained all weights, so it has a model and no adapter. Use it with --model ${join(path, "model")}.`,
+      );
+    }
     if (existsSync(join(path, "run.json"))) {
       throw new FacetError(
         `The run ${path} has not finished, so it has no adapter yet. Continue it with facet finetune --resume, or name one of its checkpoints.`,

@@ -25,6 +25,8 @@ const runSchema = z.object({
     modules: listOf(isString, "expected a list of layers"),
     layers: z.string().optional(),
     layout: z.enum(["keras", "standard"]),
+    method: z.enum(["lora", "full"]).optional(),
+    alsoTrain: listOf(isString, "expected a list of kinds of tensors").optional(),
     dora: z.boolean().optional(),
     start: z.enum(adapterStarts).optional(),
   }),
@@ -52,12 +54,20 @@ export function runCheckpointAdapter(
       `${checkpoint} holds no adapter: ${path} is not that of a fine-tuning run.`,
     );
   }
+  if (parsed.data.config.method === "full") {
+    throw new FacetError(
+      `${checkpoint} is of a run that trains all weights, so it holds no adapter. Let the run finish and use its model.`,
+    );
+  }
   const config = loraConfigOf(parsed.data.config, modules);
   // Before there is room for it: the file says any rank.
   requireSensible(config, targetModules(config, modules));
-  const adapter = emptyAdapter(config, modules);
-  const { slots, values } = adapter.parameters;
   const { tensors } = readSafetensorsHeader(join(checkpoint, PARAMETERS));
+  const isLora = (name: string) => /\.lora_(?:a|b|magnitude)$/.test(name);
+  const also = parsed.data.config.alsoTrain ?? [];
+  const whole = also.length === 0 ? [] : [...tensors.values()].filter(({ name }) => !isLora(name));
+  const adapter = emptyAdapter(config, modules, whole);
+  const { slots, values } = adapter.parameters;
   for (const [name, { data, shape }] of Object.entries(views(slots, values))) {
     const stored = tensors.get(name);
     if (stored?.shape.join() !== shape.join()) {

@@ -6,14 +6,25 @@ import type { Checkpoint } from "./checkpoint.js";
 /**
  * The checkpoint with an adapter's updates added to its weights, W + scale · B A (and DoRA's rescaled
  * rows), in float32. Tensors are merged while they are read, a few rows at a time, so the result
- * takes no more memory than its source. `matrices` is keyed by module path.
+ * takes no more memory than its source. `matrices` is keyed by module path; `whole` are tensors that take the place of
+ * the checkpoint's.
  * Throws a FacetError for a matrix whose module the checkpoint does not have, or has in another size.
  */
 export function mergeAdapter(
   checkpoint: Checkpoint,
   matrices: ReadonlyMap<string, LoraMatrices>,
+  whole: ReadonlyMap<string, StoredTensor> = new Map(),
 ): Checkpoint {
   const tensors = new Map(checkpoint.tensors);
+  for (const [name, tensor] of whole) {
+    const { shape } = tensors.get(name) ?? {};
+    if (shape?.join() !== tensor.shape.join()) {
+      throw new FacetError(
+        `The adapter replaces ${name} by [${tensor.shape}]; in ${checkpoint.name} ${shape ? `it is [${shape}]` : "there is none"}.`,
+      );
+    }
+    tensors.set(name, tensor);
+  }
   for (const [module, lora] of matrices) {
     const name = `${module}.weight`;
     const weight = tensors.get(name);

@@ -123,12 +123,18 @@ function printResult(result: FinetuneResult): void {
   if (trained) {
     lines.push(["Speed", `${count(Math.round(result.tokensPerSecond))} target tokens/s`]);
   }
-  lines.push(["Run folder", shown(run)], ["Adapter", shown(paths.adapter)]);
+  lines.push(["Run folder", shown(run)]);
+  if (result.method === "lora") lines.push(["Adapter", shown(paths.adapter)]);
+  else if (result.status === "finished") lines.push(["Model", shown(paths.model)]);
   if (result.status === "finished") lines.push(["Report", shown(paths.report)]);
   print(facts(lines, width));
   if (result.status === "finished") {
     const { config } = readStrictJson(paths.run) as { config: { model: string } };
-    print(`\nNext: npx facet chat --model ${shown(config.model)} --adapter ${shown(run)}`);
+    const model =
+      result.method === "full"
+        ? shown(paths.model)
+        : `${shown(config.model)} --adapter ${shown(run)}`;
+    print(`\nNext: npx facet chat --model ${model}`);
   }
 }
 
@@ -143,5 +149,6 @@ const toJson = (result: FinetuneResult) => ({
   samples: result.samples,
   tokens_per_second: result.tokensPerSecond,
   seconds: result.seconds,
-  adapter: runPaths(result.run).adapter,
+  adapter: result.method === "lora" ? runPaths(result.run).adapter : null,
+  model: result.method === "full" ? runPaths(result.run).model : null,
 });

@@ -5,8 +5,10 @@ import { writeFileAtomic, writeFolderAtomic } from "./atomicFile.js";
 import type { LoraMatrices } from "./loraMatrices.js";
 import { type PeftConfig, peftConfigText, ranksAndScales, readPeftConfig } from "./peftConfig.js";
 import { endsInOneOf } from "./peftPatterns.js";
+import { savedModules, wholeTensors, withHead } from "./peftWhole.js";
 import { readFloat32, readSafetensorsHeader, type TensorInfo } from "./safetensors.js";
 import { type TensorToWrite, writeSafetensors } from "./safetensorsWriting.js";
+import type { StoredTensor } from "./storedTensor.js";
 
 const CONFIG = "adapter_config.json";
 const WEIGHTS = "adapter_model.safetensors";
@@ -14,7 +16,7 @@ const PREFIX = "base_model.model.";
 
 /**
  * Reads a PEFT LoRA or DoRA folder. The keys of `matrices` are module paths in the base model, such as
- * "model.layers.0.self_attn.q_proj". F16, BF16 and F64 become float32.
+ * "model.layers.0.self_attn.q_proj"; those of `whole` are tensors that the adapter replaces, such as "model.norm.weight". F16, BF16 and F64 become float32.
  * Throws FacetError, naming file and tensor, when a matrix lacks its partner, has another rank or shape than the
  * configuration and its partner say, or belongs to a module that is not targeted; when there is any other tensor;
  * and for everything that `readPeftConfig` refuses.
@@ -22,6 +24,7 @@ const PREFIX = "base_model.model.";
 export function readPeftAdapter(folder: string): {
   config: PeftConfig;
   matrices: Map<string, LoraMatrices>;
+  whole: Map<string, StoredTensor>;
 } {
   const root = resolve(folder);
   if (!existsSync(join(root, CONFIG))) {
@@ -34,7 +37,8 @@ export function readPeftAdapter(folder: string): {
       `${root} has its weights in adapter_model.bin, a format that can run code. Save it again in PEFT as safetensors.`,
     );
   }
-  const modules = groupTensors(file, readSafetensorsHeader(file).tensors);
+  const { whole, lora } = wholeTensors(file, readSafetensorsHeader(file).tensors, config);
+  const modules = groupTensors(file, lora);
   const checkTargeted = targetCheck(config, root);
   const scales = ranksAndScales(config, [...modules.keys()]);
   const matrices = new Map<string, LoraMatrices>();
@@ -64,7 +68,7 @@ export function readPeftAdapter(folder: string): {
       ...(magnitude && { magnitude: readFloat32(magnitude) }),
     });
   }
-  return { config, matrices };
+  return { config, matrices, whole };
 }
 
 /**
@@ -89,6 +93,8 @@ export async function writePeftAdapter(
     readonly useRslora?: boolean;
     readonly rankPattern?: ReadonlyMap<string, number>;
     readonly alphaPattern?: ReadonlyMap<string, number>;
+    /** Tensors of the base model that the adapter replaces, by name. */
+    readonly whole?: ReadonlyMap<string, StoredTensor>;
   },
 ): Promise<void> {
   const { matrices, rank, alpha, targetModules, baseModel, useRslora = false } = adapter;
@@ -97,7 +103,9 @@ export async function writePeftAdapter(
   if (!Number.isInteger(alpha) || alpha <= 0) {
     throw new FacetError(`${where}: alpha ${alpha} is not a positive whole number.`);
   }
+  const whole = withHead(adapter.whole ?? new Map());
   const config: PeftConfig = {
+    modulesToSave: savedModules(whole.keys()),
     ...{ rank, alpha, useRslora, targetModules, baseModel },
     rankPattern: adapter.rankPattern ?? new Map(),
     alphaPattern: adapter.alphaPattern ?? new Map(),
@@ -121,7 +129,7 @@ export async function writePeftAdapter(
   }
   await writeFolderAtomic(root, (temporary) => {
     writeFileAtomic(join(temporary, CONFIG), peftConfigText(config));
-    writeSafetensors(join(temporary, WEIGHTS), tensorsOf(matrices));
+    writeSafetensors(join(temporary, WEIGHTS), tensorsOf(matrices, whole));
   });
 }
 
@@ -253,7 +261,13 @@ function checkMatrices(
   }
 }
 
-function* tensorsOf(matrices: ReadonlyMap<string, LoraMatrices>): Iterable<TensorToWrite> {
+function* tensorsOf(
+  matrices: ReadonlyMap<string, LoraMatrices>,
+  whole: ReadonlyMap<string, StoredTensor>,
+): Iterable<TensorToWrite> {
+  for (const [name, { shape, read }] of whole)
+    yield { name: `${PREFIX}${name}`, dtype: "F32", shape, data: read };
+
   for (const [module, { a, b, magnitude, rank, inFeatures, outFeatures }] of matrices) {
     const name = `${PREFIX}${module}`;
     yield { name: `${name}.lora_A.weight`, dtype: "F32", shape: [rank, inFeatures], data: a };

@@ -23,6 +23,8 @@ export interface PeftConfig {
   readonly useDora: boolean;
   /** Numbers of the blocks that are adapted; null: all. */
   readonly layersToTransform: readonly number[] | null;
+  /** Names of the modules that the adapter replaces as a whole: norms, the embedding and, with it, the output head. */
+  readonly modulesToSave: readonly string[];
   /** Whether some of the targeted modules are left out. */
   readonly excludesModules: boolean;
 }
@@ -44,6 +46,7 @@ const configSchema = z.looseObject({
   exclude_modules: z.union([names, z.string()]).nullish(),
   rank_pattern: recordOf(isRank, "expected an object of positive whole numbers").nullish(),
   alpha_pattern: recordOf(isPositive, "expected an object of positive numbers").nullish(),
+  modules_to_save: names.nullish(),
   bias: z.string().default("none"),
   init_lora_weights: z.union([z.boolean(), z.string()]).nullish(),
 });
@@ -57,7 +60,6 @@ const HARMLESS = new Set([
 
 /** Settings that, when set, change what the adapter computes in a way Facet does not reproduce. */
 const REFUSED: Readonly<Record<string, string>> = {
-  modules_to_save: "it replaces whole modules, not only adds low-rank matrices",
   lora_bias: "it trains biases, which Gemma's layers do not have",
   fan_in_fan_out: "its weights are stored transposed",
   layer_replication: "it repeats layers of the base model",
@@ -104,8 +106,18 @@ export function readPeftConfig(path: string): PeftConfig {
     alphaPattern: new Map(Object.entries(config.alpha_pattern ?? {})),
     useDora: config.use_dora,
     layersToTransform: isUnset(layers) ? null : [layers as number | number[]].flat(),
+    modulesToSave: modulesToSave(config.modules_to_save ?? [], path),
     excludesModules: !isUnset(config.exclude_modules ?? null),
   };
+}
+
+/** What of a Gemma can be replaced: norms, and the embedding together with the head, which is the same matrix. */
+function modulesToSave(given: readonly string[], path: string): readonly string[] {
+  const tied = given.includes("embed_tokens") === given.includes("lm_head");
+  const known = given.every((name) => /^(?:embed_tokens|lm_head|\w*norm)$/.test(name));
+  const reason = "of a Gemma it can replace norms, and embed_tokens together with lm_head";
+  refuseUnless(tied && known, path, "modules_to_save", given, reason);
+  return given;
 }
 
 /**
@@ -148,7 +160,7 @@ export function peftConfigText(config: PeftConfig): string {
     layers_to_transform: config.layersToTransform,
     lora_alpha: config.alpha,
     lora_dropout: 0,
-    modules_to_save: null,
+    modules_to_save: config.modulesToSave.length === 0 ? null : config.modulesToSave,
     peft_type: "LORA",
     r: config.rank,
     rank_pattern: Object.fromEntries(config.rankPattern),

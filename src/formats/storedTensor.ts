@@ -19,6 +19,17 @@ export interface QuantizedBlocks {
   read(): Iterable<Uint8Array>;
 }
 
+/** Values in memory as a stored tensor. */
+export const tensorOf = (shape: readonly number[], data: Float32Array): StoredTensor => ({
+  shape,
+  dtype: "F32",
+  *read() {
+    const width = Math.max(1, shape.at(-1) ?? 1);
+    const piece = Math.max(1, Math.floor(2 ** 20 / width)) * width;
+    for (let at = 0; at < data.length; at += piece) yield data.slice(at, at + piece);
+  },
+});
+
 /** All values of a tensor at once. */
 export function readWhole({ shape, read }: StoredTensor): Float32Array<ArrayBuffer> {
   const whole = new Float32Array(shape.reduce((product, size) => product * size, 1));

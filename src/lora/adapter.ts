@@ -7,6 +7,7 @@ import { type LoraConfig, requireSensible, scaleOf, targetModules } from "./conf
 import { gainName, trainingGain } from "./dora.js";
 import { initialValue } from "./initialize.js";
 import { loraDelta, loraVariables, variableName } from "./variables.js";
+import type { WholeTensor } from "./whole.js";
 
 /** A LoRA adapter: which modules it changes, and the values of its variables. */
 export interface Adapter {
@@ -23,13 +24,23 @@ export interface Adapter {
    * is what B A is now, less what it was then.
    */
   readonly start?: Float32Array;
+  /** Tensors of the model that it replaces, norms or the embedding: they are parameters under their own names. */
+  readonly whole?: ReadonlySet<string>;
 }
 
-/** An adapter with all variables zero, ready to be filled. */
-export function emptyAdapter(config: LoraConfig, modules: readonly LinearModule[]): Adapter {
+/** An adapter with all variables zero, ready to be filled; `whole` are tensors of the model that it replaces. */
+export function emptyAdapter(
+  config: LoraConfig,
+  modules: readonly LinearModule[],
+  whole: readonly WholeTensor[] = [],
+): Adapter {
   const chosen = targetModules(config, modules);
-  const parameters = allocateParameters(loraVariables(config, chosen));
-  const adapter = { config, modules: chosen, parameters };
+  const parameters = allocateParameters([...loraVariables(config, chosen), ...whole]);
+  const names = new Set(whole.map(({ name }) => name));
+  const adapter = {
+    ...{ config, modules: chosen, parameters },
+    ...(whole.length > 0 && { whole: names }),
+  };
   if (!config.dora) return adapter;
   const values = views(parameters.slots, parameters.values);
   const magnitudes = chosen.map(
@@ -40,15 +51,16 @@ export function emptyAdapter(config: LoraConfig, modules: readonly LinearModule[
 
 /**
  * A new adapter, which changes nothing until it is trained; one of DoRA or PiSSA after `startDora` or `startPissa`. The
- * same seed gives the same values.
+ * same seed gives the same values. `whole` tensors are zero until they are filled with the model's.
  */
 export function createAdapter(
   config: LoraConfig,
   modules: readonly LinearModule[],
   seed: number,
+  whole: readonly WholeTensor[] = [],
 ): Adapter {
   requireSensible(config, targetModules(config, modules));
-  const adapter = emptyAdapter(config, modules);
+  const adapter = emptyAdapter(config, modules, whole);
   const values = views(adapter.parameters.slots, adapter.parameters.values);
   loraVariables(config, adapter.modules).forEach((variable, index) => {
     values[variable.name]!.data.set(initialValue(config, variable, seed, index));
@@ -70,7 +82,14 @@ export function variablesOf(
  * Whether no module has both an A and a B with values in them: then the model computes what it does without the adapter.
  * What DoRA changes depends on the base's weights too, so an adapter with magnitudes is never found to change nothing.
  */
-export function changesNothing({ modules, parameters, magnitudes, start }: Adapter): boolean {
+export function changesNothing({
+  modules,
+  parameters,
+  magnitudes,
+  start,
+  whole,
+}: Adapter): boolean {
+  if (whole !== undefined) return false;
   if (start !== undefined) return start.every((value, i) => value === parameters.values[i]);
   const variables = views(parameters.slots, parameters.values);
   const isZero = (name: string) => variables[name]!.data.every((value) => value === 0);
@@ -99,6 +118,8 @@ export const startInputs = ({ parameters, start }: Adapter): Record<string, Host
 export interface AdapterGraph {
   readonly trainable: ReadonlyMap<string, Tensor>;
   readonly adapt: (module: string) => Adaptation | undefined;
+  /** The input that takes the place of a tensor of the model, if the adapter replaces it. */
+  readonly replaced: (name: string) => Tensor | undefined;
 }
 
 /**
@@ -114,13 +135,16 @@ export function adapterGraph(
     weight?: (path: string) => Tensor;
   } = {},
 ): AdapterGraph {
-  if (adapter === undefined) return { trainable: new Map(), adapt: () => undefined };
+  if (adapter === undefined) {
+    return { trainable: new Map(), adapt: () => undefined, replaced: () => undefined };
+  }
   const { dropoutSeed, gained = new Set(adapter.magnitudes?.keys()) } = options;
   const { config, modules, parameters, start } = adapter;
   const trainable = new Map(parameters.slots.map(({ name, shape }) => [name, input(name, shape)]));
   const byPath = new Map(modules.map((module) => [module.path, module]));
   return {
     trainable,
+    replaced: (name) => (adapter.whole?.has(name) ? trainable.get(name) : undefined),
     adapt: (path) => {
       const module = byPath.get(path);
       if (module === undefined) return undefined;

@@ -1,6 +1,7 @@
 import { views } from "../engines/parameters.js";
 import { FacetError, nearestName } from "../errors.js";
 import type { LoraMatrices } from "../formats/loraMatrices.js";
+import { type StoredTensor, tensorOf } from "../formats/storedTensor.js";
 import type { LinearModule } from "../nn/linear.js";
 import { type Adapter, emptyAdapter, variablesOf } from "./adapter.js";
 import { canonical } from "./canonical.js";
@@ -66,6 +67,17 @@ function withoutStart(
   }
   // The same scale, whatever it makes of the rank.
   return { ...now, a, b, rank: 2 * rank };
+}
+
+/** The tensors of the model that an adapter replaces. */
+export function wholeOf({ parameters, whole }: Adapter): Map<string, StoredTensor> {
+  const values = views(parameters.slots, parameters.values);
+  return new Map(
+    [...(whole ?? [])].map((name) => {
+      const { shape, data } = values[name]!;
+      return [name, tensorOf(shape, data)];
+    }),
+  );
 }
 
 /** Fills an adapter of this configuration from PEFT matrices; refuses what its layout cannot hold. */

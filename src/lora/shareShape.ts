@@ -2,6 +2,7 @@ import type { LoraMatrices } from "../formats/loraMatrices.js";
 import type { LinearModule } from "../nn/linear.js";
 import type { Adapter } from "./adapter.js";
 import { commonShape, fromPeft, matricesOf } from "./peft.js";
+import { requireMatricesOnly } from "./whole.js";
 
 /**
  * Adapters of one model brought to one shape, so that one program runs them all: the modules of any of them, at the
@@ -14,6 +15,7 @@ export function shareShape(adapters: readonly Adapter[]): {
   const modules = new Map(
     adapters.flatMap((adapter) => adapter.modules.map((module) => [module.path, module])),
   );
+  for (const adapter of adapters) requireMatricesOnly(adapter, "A model can be switched between");
   const each = adapters.map(matricesOf);
   const shape = commonShape(each.flatMap((matrices) => [...matrices.values()]));
   const config = { ...shape, targets: [] };

@@ -48,7 +48,8 @@ export function summarizeAdapter(
     ),
     dora,
     // What DoRA changes depends on the base's weights.
-    changesNothing: !dora && modules.every((module) => module.updateNorm === 0),
+    changesNothing:
+      !dora && file.whole === undefined && modules.every((module) => module.updateNorm === 0),
     modules,
     updateNorm: together(modules.map((module) => module.updateNorm)),
     weightNorm: weight && together(modules.map((module) => module.weightNorm!)),

@@ -7,6 +7,7 @@ import { FacetError } from "../errors.js";
 import type { LoraMatrices } from "../formats/loraMatrices.js";
 import { describeModel } from "../hub/openModel.js";
 import type { Term } from "../lora/arithmetic.js";
+import { requireMatricesOnly } from "../lora/whole.js";
 import { withinTextModel } from "../models/gemma/textTensors.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import type { LinearModule } from "../nn/linear.js";
@@ -32,6 +33,7 @@ export async function readTerms(texts: readonly string[], model?: string): Promi
   for (const text of texts) {
     const { path, weight } = parseTerm(text);
     const file = await readAdapter(path, modules);
+    requireMatricesOnly(file, `${path}: adapters are added as`);
     files.push(file);
     terms.push({ name: path, matrices: file.matrices, weight });
   }

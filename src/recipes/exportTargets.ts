@@ -17,7 +17,8 @@ import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
 import { type OpenModel, openModel, storedType } from "../hub/openModel.js";
 import type { Adapter } from "../lora/adapter.js";
-import { toPeft } from "../lora/peft.js";
+import { toPeft, wholeOf } from "../lora/peft.js";
+import { requireMatricesOnly } from "../lora/whole.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { openSession, type Session } from "../runtime/session.js";
 import { ollamaModel, writeOllama } from "./ollama.js";
@@ -71,7 +72,10 @@ export const exportTargets = {
     types: ["f32"],
     defaultType: single,
     suffix: ".lora.h5",
-    write: ({ out, adapter }) => writeKerasAdapter(out, adapter),
+    write({ out, adapter }) {
+      requireMatricesOnly(adapter, "A Keras file holds");
+      writeKerasAdapter(out, adapter);
+    },
     reopen: reopenAdapter,
   },
   gguf: {
@@ -79,6 +83,7 @@ export const exportTargets = {
     defaultType: single,
     suffix: ".gguf",
     write({ out, adapter, base, type }) {
+      requireMatricesOnly(adapter, "A GGUF adapter holds");
       const { matrices } = toPeft(adapter);
       const options = { family: base.config.family ?? "gemma", name: base.name } as const;
       const type16 = type === "f16" ? "F16" : "F32";
@@ -89,12 +94,11 @@ export const exportTargets = {
   mlx: {
     types: ["f32"],
     defaultType: single,
-    write: ({ out, adapter, base }) =>
-      writeMlxAdapter(
-        out,
-        { matrices: toPeft(adapter).matrices, baseModel: base.name },
-        base.config.numLayers,
-      ),
+    write({ out, adapter, base }) {
+      requireMatricesOnly(adapter, "An MLX folder holds");
+      const { matrices } = toPeft(adapter);
+      return writeMlxAdapter(out, { matrices, baseModel: base.name }, base.config.numLayers);
+    },
     reopen: reopenAdapter,
   },
   ollama: {
@@ -156,6 +160,7 @@ function writeMergedGguf(path: string, job: Mergeable): void {
 }
 
 function mergedCheckpoint({ out, base, adapter, chatTemplate }: Mergeable): Checkpoint {
-  const merged = mergeAdapter(readHuggingFace(base.folder), toPeft(adapter).matrices);
+  const { matrices } = toPeft(adapter);
+  const merged = mergeAdapter(readHuggingFace(base.folder), matrices, wholeOf(adapter));
   return { ...merged, name: basename(out, ".gguf"), chatTemplate };
 }

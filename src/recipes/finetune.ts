@@ -12,9 +12,10 @@ import type { Optimizer } from "../training/optimizers/optimizer.js";
 import { schedule } from "../training/schedules.js";
 import { validated } from "../validation.js";
 import { assess } from "./assess.js";
-import { type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
+import { type FinetuneConfig, type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
 import type { FinetuneEvent, FinetuneResult } from "./finetuneEvents.js";
 import { reportOf } from "./finetuneReport.js";
+import { loraFields } from "./loraConfig.js";
 import { openObjective } from "./objective.js";
 import { optimizerOf } from "./optimizerOf.js";
 import { describeRun, type Prepared, prepare, withAbsolutePaths } from "./prepare.js";
@@ -29,6 +30,7 @@ import { openRunLog } from "./runLog.js";
 import { changedInputs, readSavedRun, recordEngine } from "./savedRun.js";
 import { startAdapter } from "./startAdapter.js";
 import { writeAdapter } from "./writeAdapter.js";
+import { writeWhole } from "./writeWhole.js";
 
 export interface FinetuneHooks {
   readonly onEvent?: (event: FinetuneEvent) => void;
@@ -45,6 +47,7 @@ export async function finetune(
   hooks: FinetuneHooks = {},
 ): Promise<FinetuneResult> {
   const config = withAbsolutePaths(validated(finetuneSchema, input, "finetune"));
+  refuseIgnored(config);
   return startRun(await prepare(config, hooks.download), engine, hooks);
 }
 
@@ -162,8 +165,9 @@ async function execute(
     });
     await tuned.close();
     finish(parameters.values);
-    await writeAdapter(paths.adapter, adapter, model);
     const finished = end.step === totalSteps;
+    if (config.method === "lora") await writeAdapter(paths.adapter, adapter, model);
+    else if (finished) await writeWhole(paths.model, adapter, model);
     const after = finished ? await assess("after", tuned, prepared, learned, onEvent) : undefined;
     const samples = (after?.samples ?? []).map(({ prompt, text }, i) => ({
       prompt,
@@ -174,6 +178,7 @@ async function execute(
       run: folder,
       status: finished ? "finished" : "interrupted",
       steps: end.step,
+      method: config.method,
       trainableParameters: trainable,
       loss: trained.loss,
       accuracy: trained.accuracy,
@@ -188,6 +193,21 @@ async function execute(
     log.close();
     for (const session of [base, tuned]) await session.close();
   }
+}
+
+/** Throws a FacetError for options of an adapter where all weights are trained. */
+function refuseIgnored(config: FinetuneConfig): void {
+  if (config.method !== "full") return;
+  const { model, data, run } = config;
+  const defaults = finetuneSchema.parse({ model, data, run });
+  const ofAdapters = ["alsoTrain", "loraPlusRatio", ...Object.keys(loraFields)] as const;
+  const ignored = (ofAdapters as readonly (keyof FinetuneConfig)[]).filter(
+    (key) => JSON.stringify(config[key]) !== JSON.stringify(defaults[key]),
+  );
+  if (ignored.length === 0) return;
+  throw new FacetError(
+    `method "full" trains all weights and no adapter, so ${ignored.join(", ")} would be ignored. Leave ${ignored.length === 1 ? "it" : "them"} out.`,
+  );
 }
 
 function restore(checkpoints: string, adapter: Adapter, optimizer: Optimizer): LoopState {

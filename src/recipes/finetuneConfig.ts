@@ -3,7 +3,7 @@ import { overlongChoices } from "../data/examples.js";
 import { targetChoices } from "../data/rowTemplate.js";
 import { weightTypes } from "../hub/weightTypes.js";
 import { scheduleNames } from "../training/schedules.js";
-import { loraFields } from "./loraConfig.js";
+import { loraFields, methodFields } from "./loraConfig.js";
 import { objectiveFields } from "./objectiveConfig.js";
 import { optimizerFields, scheduleFields } from "./optimizationConfig.js";
 
@@ -60,6 +60,7 @@ export const finetuneSchema = z.strictObject({
     .describe("what becomes of rows longer than the sequence length"),
   sequenceLength: count.min(2).default(512).describe("longest row in tokens"),
   validationSplit: fraction.default(0).describe("share of rows held out, chosen by content"),
+  ...methodFields,
   ...loraFields,
   epochs: count.default(1).describe("passes over the data"),
   maxSteps: count.optional().describe("stop after this many optimizer steps"),

@@ -30,6 +30,8 @@ export interface FinetuneResult {
   /** "interrupted" when the signal ended the run early; it can be resumed. */
   readonly status: "finished" | "interrupted";
   readonly steps: number;
+  /** What came of it: an adapter in the run folder's `adapter`, or a whole model in its `model`. */
+  readonly method: "lora" | "full";
   readonly trainableParameters: number;
   /** Of the last epoch that was worked on, as Keras reports it. */
   readonly loss: number;

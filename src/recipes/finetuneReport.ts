@@ -7,7 +7,11 @@ export function reportOf(result: FinetuneResult, { config, model, dataset }: Pre
     "Base model": model.name,
     Data: `${dataset.train.examples.length} rows of ${dataset.path}`,
     Template: dataset.template.name,
-    "LoRA rank": `${config.rank} (${config.layout} layout) on ${config.modules.join(", ")}`,
+    ...(result.method === "full"
+      ? { Method: "all weights" }
+      : {
+          "LoRA rank": `${config.rank} (${config.layout} layout) on ${config.modules.join(", ")}`,
+        }),
     "Trainable parameters": result.trainableParameters.toLocaleString("en"),
     "Learning rate": `${config.learningRate}, ${config.schedule}`,
     ...(config.objective !== "sft" && { Objective: config.objective, ...heldOutFacts(result) }),
@@ -24,7 +28,10 @@ export function reportOf(result: FinetuneResult, { config, model, dataset }: Pre
     model: model.name,
     facts: Object.entries(facts).map(([label, value]) => ({ label, value })),
     validation: [],
-    command: `npx facet chat --model ${config.model} --adapter ${result.run}/adapter`,
+    command:
+      result.method === "full"
+        ? `npx facet chat --model ${result.run}/model`
+        : `npx facet chat --model ${config.model} --adapter ${result.run}/adapter`,
     ...(result.heldOut && config.objective === "sft" && { heldOut: result.heldOut }),
   };
 }

@@ -2,6 +2,24 @@ import { z } from "zod";
 import { adapterStarts } from "../lora/config.js";
 import { allLinear } from "../lora/settings.js";
 import { targets } from "../models/gemma/weights.js";
+import { wholeKinds } from "./wholeTensors.js";
+
+/** What a fine-tuning run trains. */
+export const methodFields = {
+  method: z
+    .enum(["lora", "full"])
+    .default("lora")
+    .describe("train an adapter, or all weights of the model"),
+  alsoTrain: z
+    .array(z.enum(wholeKinds))
+    .default([])
+    .describe("tensors of the model to train beside the adapter"),
+  neftune: z
+    .number()
+    .positive()
+    .optional()
+    .describe("size of the noise on embedded tokens in training (NEFTune's alpha, such as 5)"),
+};
 
 /** The adapter of a fine-tuning run. */
 export const loraFields = {
@@ -42,11 +60,6 @@ export const loraFields = {
     .describe(
       "what the adapter starts from; pissa: the weights' largest singular values, with --layout standard",
     ),
-  neftune: z
-    .number()
-    .positive()
-    .optional()
-    .describe("size of the noise on embedded tokens in training (NEFTune's alpha, such as 5)"),
   layout: z
     .enum(["keras", "standard"])
     .default("keras")

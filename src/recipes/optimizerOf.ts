@@ -17,7 +17,8 @@ export function optimizerOf(
   const { loraPlusRatio } = config;
   const optimizer = namedOptimizer(config.optimizer, slots, {
     ...config,
-    decays: (name) => !excluded.some((pattern) => pattern.test(name)),
+    // A norm's scale is no matrix that could grow too large.
+    decays: (name) => !name.endsWith("norm.weight") && !excluded.some((e) => e.test(name)),
     rateFactor: (name) => (name.endsWith(".lora_b") ? loraPlusRatio : 1),
   });
   if (config.ema === undefined) return { optimizer, finish: () => {} };

@@ -11,6 +11,7 @@ import { dataFromAnywhere } from "../hub/locateData.js";
 import { chatTemplateOf, fromAnywhere, type OpenModel, openModel } from "../hub/openModel.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
 import { loraConfigOf } from "../lora/settings.js";
+import { wholeAdapter } from "../lora/whole.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { requireTokenizer } from "../runtime/session.js";
 import type { BatchSource } from "../training/loop.js";
@@ -20,6 +21,7 @@ import type { FinetuneConfig } from "./finetuneConfig.js";
 import { preferenceLossOf, requireFitting } from "./objectiveConfig.js";
 import { openDataset } from "./openDataset.js";
 import { fileDigests, versions } from "./runFolder.js";
+import { wholeTensors } from "./wholeTensors.js";
 
 /** A run's configuration, and what it names, opened. */
 export interface Prepared {
@@ -46,7 +48,11 @@ export async function prepare(
     );
   }
   const modules = gemmaModules(model.config);
-  const adapter = createAdapter(loraConfigOf(config, modules), modules, config.seed);
+  const whole = wholeTensors(config, model.config);
+  const adapter =
+    config.method === "full"
+      ? wholeAdapter(whole)
+      : createAdapter(loraConfigOf(config, modules), modules, config.seed, whole);
   const { sequenceLength, validationSplit } = config;
   const chatTemplate = chatTemplateOf(model);
   const preferences = preferenceLossOf(config) !== undefined;

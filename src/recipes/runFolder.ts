@@ -14,6 +14,7 @@ export const runPaths = (folder: string) => ({
   metrics: join(folder, "metrics.jsonl"),
   checkpoints: join(folder, "checkpoints"),
   adapter: join(folder, "adapter"),
+  model: join(folder, "model"),
   samples: join(folder, "samples.jsonl"),
   report: join(folder, "report.html"),
 });

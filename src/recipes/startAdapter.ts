@@ -1,7 +1,8 @@
 import { hasStart, readStart, writeStart } from "../adapters/runStart.js";
 import type { Engine } from "../engines/engine.js";
+import { views } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
-import { storedTensor } from "../formats/safetensors.js";
+import { readFloat32, storedTensor } from "../formats/safetensors.js";
 import type { Adapter } from "../lora/adapter.js";
 import { openProducts } from "../lora/denseProducts.js";
 import { startDora } from "../lora/dora.js";
@@ -11,8 +12,8 @@ import type { Prepared } from "./prepare.js";
 import { runPaths } from "./runFolder.js";
 
 /**
- * A run's adapter with what depends on the model's weights: DoRA's magnitudes, or PiSSA's start, which is kept in the
- * run's folder. Throws a FacetError for weights that cannot give it, and for a run that has lost it.
+ * A run's adapter with what depends on the model's weights: its own copies of tensors, DoRA's magnitudes, or PiSSA's
+ * start, which is kept in the run's folder. Throws a FacetError for weights that cannot give it, and for a run that has lost it.
  */
 export async function startAdapter(
   folder: string,
@@ -21,14 +22,17 @@ export async function startAdapter(
 ): Promise<Adapter> {
   const { dora, start } = adapter.config;
   const weight = (path: string) => storedTensor(model.weights.get(`${path}.weight`)!);
-  if (dora) {
-    if ([...model.frozen.values()].some((stored) => "bits" in stored)) {
-      throw new FacetError(
-        "DoRA needs the lengths of the weights' rows, which weights of 8 or 4 bits do not give. Use --weights bf16 or f32.",
-      );
-    }
-    startDora(adapter, weight);
+  const quantized = [...model.frozen.values()].some((stored) => "bits" in stored);
+  if (quantized && (dora || adapter.whole !== undefined)) {
+    const what = dora ? "DoRA needs" : "Training the model's own tensors needs";
+    throw new FacetError(
+      `${what} weights in floating point, not of 8 or 4 bits. Use --weights bf16 or f32.`,
+    );
   }
+  if (dora) startDora(adapter, weight);
+  const values = views(adapter.parameters.slots, adapter.parameters.values);
+  for (const name of adapter.whole ?? [])
+    values[name]!.data.set(readFloat32(model.weights.get(name)!));
   if (start !== "pissa") return adapter;
   if (hasStart(folder)) return readStart(folder, adapter);
   if (latestCheckpoint(runPaths(folder).checkpoints) !== undefined) {

@@ -1,7 +1,7 @@
 import { writePeft } from "../adapters/peft.js";
 import type { OpenModel } from "../hub/openModel.js";
 import type { Adapter } from "../lora/adapter.js";
-import { matricesOf, toPeft } from "../lora/peft.js";
+import { matricesOf, toPeft, wholeOf } from "../lora/peft.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 
 /**
@@ -16,5 +16,7 @@ export async function writeAdapter(
   const ownRanks = adapter.config.ranks !== undefined;
   const matrices = ownRanks ? matricesOf(adapter) : toPeft(adapter).matrices;
   const modules = gemmaModules(model.config);
-  await writePeft(folder, { matrices, baseModel: model.name }, modules, { ownRanks });
+  const whole = adapter.whole && wholeOf(adapter);
+  const file = { matrices, baseModel: model.name, ...(whole && { whole }) };
+  await writePeft(folder, file, modules, { ownRanks });
 }

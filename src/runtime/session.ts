@@ -4,13 +4,15 @@ import { FacetError } from "../errors.js";
 import type { Decoder } from "../generation/generate.js";
 import { input, type Program, type Tensor } from "../graph/index.js";
 import type { OpenModel } from "../hub/openModel.js";
-import { type Adapter, adapterGraph, startInputs } from "../lora/adapter.js";
+import { type Adapter, type AdapterGraph, adapterGraph, startInputs } from "../lora/adapter.js";
 import { scaleOf } from "../lora/config.js";
 import { computeGains, unitGains } from "../lora/dora.js";
 import { isMagnitude } from "../lora/variables.js";
+import type { GemmaConfig } from "../models/gemma/config.js";
 import { frozenWeights } from "../models/gemma/model.js";
 import { nextTokenPrograms, type ObjectivePrograms } from "../models/gemma/objectivePrograms.js";
 import { type GemmaGraph, generationProgram, logitsProgram } from "../models/gemma/programs.js";
+import { gemmaWeightSpecs } from "../models/gemma/weights.js";
 import { dropoutSeedName, noiseSeedName, noiseSizeName } from "./trainingInputs.js";
 
 /** A model, an engine and perhaps an adapter: programs are compiled when first needed, and kept. */
@@ -52,20 +54,22 @@ export function openSession(
 ): Session {
   const compiled = new Map<string, Promise<Executable>>();
   const { config } = model;
-  const tensor = frozenWeights(model.frozen);
+  const frozen = frozenWeights(model.frozen);
   const adapters = adapter === undefined ? others : [adapter, ...others];
   requireOneShape(adapters);
+  for (const one of adapters) requireOwnTensors(one, config);
   const gained = new Set(adapters.flatMap(({ magnitudes }) => [...(magnitudes?.keys() ?? [])]));
-  const graph: GemmaGraph = { config, tensor, ...adapterGraph(adapter, { gained }) };
-  const dropoutSeed = input(dropoutSeedName, [], "int32");
-  const weight = (path: string) => tensor(`${path}.weight`);
-  const trainingGraph: GemmaGraph = {
+  const graphOf = ({ replaced, ...parts }: AdapterGraph): GemmaGraph => ({
     config,
-    tensor,
-    ...adapterGraph(adapter, { dropoutSeed, weight }),
-  };
+    tensor: (name) => replaced(name) ?? frozen(name),
+    ...parts,
+  });
+  const graph = graphOf(adapterGraph(adapter, { gained }));
+  const dropoutSeed = input(dropoutSeedName, [], "int32");
+  const weight = (path: string) => frozen(`${path}.weight`);
+  const trainingGraph = graphOf(adapterGraph(adapter, { dropoutSeed, weight }));
+  const loaded = new Map(adapters.map((one) => [one, putOn(one, gained, weight, engine)]));
   const noise = { seed: input(noiseSeedName, [], "int32"), size: input(noiseSizeName, []) };
-  const loaded = new Map(adapters.map((one) => [one, putOn(one, gained, tensor, engine)]));
   const none: Loaded = { adapter: undefined, parameters: {}, ready: async () => {} };
   let current = adapter === undefined ? none : loaded.get(adapter)!;
 
@@ -162,7 +166,7 @@ interface Loaded {
 function putOn(
   adapter: Adapter,
   gained: ReadonlySet<string>,
-  tensor: (name: string) => Tensor,
+  weight: (path: string) => Tensor,
   engine: Engine,
 ): Loaded {
   const { slots, values } = adapter.parameters;
@@ -176,7 +180,7 @@ function putOn(
     ready() {
       // What is being trained has other gains every time.
       if (adapter.config.dora) ready = undefined;
-      ready ??= computeGains(adapter, (path) => tensor(`${path}.weight`), engine, gains);
+      ready ??= computeGains(adapter, weight, engine, gains);
       return ready;
     },
   };
@@ -187,6 +191,18 @@ function requireOneShape([first, ...others]: readonly Adapter[]): void {
     JSON.stringify([config.layout, modules.map((module) => scaleOf(config, module)), slots]);
   if (others.some((other) => shape(other) !== shape(first!))) {
     throw new Error("adapters of one session must have one shape: give them to shareShape first");
+  }
+}
+
+/** Throws a FacetError for an adapter that replaces a tensor which the model does not have, or has in another shape. */
+function requireOwnTensors({ whole, parameters }: Adapter, config: GemmaConfig): void {
+  if (whole === undefined) return;
+  const shapes = new Map(gemmaWeightSpecs(config).map(({ name, shape }) => [name, shape]));
+  for (const { name, shape } of parameters.slots) {
+    if (!whole.has(name) || shapes.get(name)?.join() === shape.join()) continue;
+    throw new FacetError(
+      `The adapter replaces ${name} by [${shape}], and the model has ${shapes.has(name) ? `[${shapes.get(name)}]` : "none"}. It is for another model.`,
+    );
   }
 }
 

@@ -122,6 +122,10 @@ describe("facet finetune", () => {
       "error: The optimizer lion has no use for momentum; it has beta1, beta2.",
     ],
     [["--decay-fraction", "0.1"], 'error: decayFraction is for the schedule "wsd"'],
+    [
+      ["--method", "full", "--rank", "3"],
+      'error: method "full" trains all weights and no adapter, so rank would be ignored.',
+    ],
     [["--dora"], "error: DoRA has no form with Keras's variables. Use it with --layout standard."],
     [["--start", "pissa"], "error: PiSSA has no form with Keras's variables."],
     [["--layers", "0,7"], "error: --layers 0,7: the model has layers 0 to 2, no 7."],
@@ -209,6 +213,76 @@ describe("facet finetune, interrupted", () => {
     expect((await finetune("--resume", "--run", "average-parts")).code).toBe(0);
     expect(adapter("average-parts").equals(adapter("average"))).toBe(true);
     expect(adapter("last").equals(adapter("average"))).toBe(false);
+  });
+
+  it("goes on exactly with norms and the embedding trained too, and exports what it trained", async () => {
+    const options = [
+      ...[...data, "--epochs", "1", "--batch-size", "2", "--learning-rate", "0.01"],
+      ...["--also-train", "norms,embeddings"],
+    ];
+    expect((await finetune(...options, "--run", "also")).code).toBe(0);
+    const args = ["finetune", ...options, "--save-every", "3", "--run", "also-parts"];
+    const running = startFacet(args, folder);
+    await running.says("Training 8/20");
+    running.process.kill("SIGKILL");
+    await running.ended;
+    expect((await finetune("--resume", "--run", "also-parts")).code).toBe(0);
+    expect(adapter("also-parts").equals(adapter("also"))).toBe(true);
+    const config = JSON.parse(readFileSync(path("also", "adapter", "adapter_config.json"), "utf8"));
+    expect(config.modules_to_save).toEqual([
+      ...["embed_tokens", "input_layernorm", "lm_head", "norm", "post_attention_layernorm"],
+    ]);
+
+    const merge = ["export", "--adapter", "also", "--model", "tiny", "--to"];
+    const merged = await runFacet([...merge, "merged", "--out", "also-merged"], folder);
+    expect({ code: merged.code, stderr: merged.stderr }).toEqual({
+      code: 0,
+      stderr: merged.stderr,
+    });
+    const gguf = await runFacet([...merge, "gguf", "--out", "also.gguf"], folder);
+    expect(gguf.stderr).toContain("error: A GGUF adapter holds low-rank matrices only");
+    const checkpoint = latestCheckpoint(path("also", "checkpoints"))!;
+    const losses = await Promise.all(
+      [
+        ["--model", "tiny", "--adapter", "also"],
+        ["--model", "tiny", "--adapter", checkpoint],
+        ["--model", "also-merged"],
+        ["--model", "tiny"],
+      ].map(async (model) => {
+        const args = ["evaluate", ...model, ...data.slice(2), "--json"];
+        return JSON.parse((await runFacet(args, folder)).stdout).loss;
+      }),
+    );
+    expect(losses[1] / losses[0]).toBeCloseTo(1, 6);
+    expect(losses[2] / losses[0]).toBeCloseTo(1, 6);
+    expect(losses[0]).toBeLessThan(0.8 * losses[3]);
+  });
+
+  it("goes on exactly with all weights, and writes a model", async () => {
+    const options = [
+      ...[...data, "--method", "full", "--batch-size", "2", "--learning-rate", "0.002"],
+      ...["--validation-split", "0.3", "--optimizer", "adafactor"],
+    ];
+    const whole = await finetune(...options, "--run", "full", "--json");
+    expect({ code: whole.code, stderr: whole.stderr }).toEqual({ code: 0, stderr: whole.stderr });
+    const { held_out, adapter: none, model, trainable_parameters } = JSON.parse(whole.stdout);
+    expect({ none, model }).toEqual({ none: null, model: path("full", "model") });
+    expect(trainable_parameters).toBeGreaterThan(100_000);
+    const args = ["finetune", ...options, "--save-every", "3", "--run", "full-parts"];
+    const running = startFacet(args, folder);
+    await running.says("Training 6/");
+    running.process.kill("SIGKILL");
+    await running.ended;
+    expect((await finetune("--resume", "--run", "full-parts")).code).toBe(0);
+    const weights = (run: string) => readFileSync(path(run, "model", "model.safetensors"));
+    expect(weights("full-parts").equals(weights("full"))).toBe(true);
+    expect(held_out.after.loss).toBeLessThan(0.8 * held_out.before.loss);
+
+    const args2 = ["evaluate", "--model", "full/model", ...data.slice(2), "--json"];
+    const evaluated = JSON.parse((await runFacet(args2, folder)).stdout);
+    expect(evaluated.loss).toBeLessThan(held_out.before.loss);
+    const asAdapter = await runFacet(["evaluate", ...data, "--adapter", "full"], folder);
+    expect(asAdapter.stderr).toContain("trained all weights, so it has a model and no adapter");
   });
 
   it.each([

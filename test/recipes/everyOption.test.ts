@@ -36,6 +36,8 @@ const changes: Readonly<Record<string, Change>> = {
   overlong: { to: { overlong: "cut-prompt-left" }, given: { sequenceLength: 20 } },
   sequenceLength: { to: { sequenceLength: 20 } },
   validationSplit: { to: { validationSplit: 0.4 } },
+  method: { to: { method: "full" } },
+  alsoTrain: { to: { alsoTrain: ["norms"] } },
   rank: { to: { rank: 3 } },
   alpha: { to: { alpha: 16 } },
   rankPattern: { to: { rankPattern: ["v_proj=2"] }, given: { layout: "standard" } },
