@@ -58,11 +58,15 @@ export function showEvent(view: TrainingView, event: FinetuneEvent): void {
       return;
     }
     case "plan": {
-      const { memory, trainable, totalSteps, firstStep } = event;
+      const { memory, trainable, parameters, totalSteps, firstStep } = event;
       view.say(
         `Memory: about ${byteSize(memory.total)} (weights ${byteSize(memory.weights)}, activations ` +
           `${byteSize(memory.activations)}, head ${byteSize(memory.head)}, optimizer ${byteSize(memory.optimizer)}); ` +
           `${byteSize(availableMemory())} free`,
+      );
+      const share = `${((100 * trainable) / parameters).toPrecision(3)} %`;
+      view.say(
+        `Parameters: ${count(trainable)} trained, ${share} of the model's ${count(parameters)}`,
       );
       const from = firstStep > 0 ? `, continuing after step ${firstStep}` : "";
       view.say(`Training ${count(trainable)} parameters in ${count(totalSteps)} steps${from}`);
@@ -73,6 +77,13 @@ export function showEvent(view: TrainingView, event: FinetuneEvent): void {
     case "reference":
       view.say(`Computing what the base model thinks of ${count(event.pairs)} pairs…`);
       return;
+    case "pace": {
+      const { secondsPerStep, steps } = event;
+      const each =
+        secondsPerStep < 1 ? `${(1000 * secondsPerStep).toFixed(0)} ms` : duration(secondsPerStep);
+      view.say(`Time: about ${each} per step, ${duration(secondsPerStep * steps)} in all`);
+      return;
+    }
     case "step":
       view.step(event.report, event.totalSteps);
       if (event.report.step === event.totalSteps) view.say("Trying the result…");

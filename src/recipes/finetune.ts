@@ -3,12 +3,14 @@ import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
 import type { Adapter } from "../lora/adapter.js";
+import { parameterCount } from "../models/gemma/model.js";
 import { planMemory, refuseTooLarge } from "../runtime/memory.js";
 import { openSession } from "../runtime/session.js";
 import { trainingInputs } from "../runtime/trainingInputs.js";
 import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
-import { type LoopState, startState, train } from "../training/loop.js";
-import type { Optimizer } from "../training/optimizers/optimizer.js";
+import { type LoopState, startState, type TrainOptions, train } from "../training/loop.js";
+import { type Optimizer, stateBytes } from "../training/optimizers/optimizer.js";
+import { measurePace } from "../training/pace.js";
 import { schedule } from "../training/schedules.js";
 import { validated } from "../validation.js";
 import { assess } from "./assess.js";
@@ -86,6 +88,9 @@ export async function resumeFinetune(
   return execute(folder, prepared, engine, hooks);
 }
 
+/** Of fewer steps the first one says soon enough how long they take. */
+const worthTiming = 10;
+
 async function execute(
   folder: string,
   prepared: Prepared,
@@ -98,6 +103,9 @@ async function execute(
   const paths = runPaths(folder);
   const trainable = parameters.values.length;
   const microBatchSize = config.microBatchSize ?? config.batchSize;
+  onEvent({ kind: "data", dataset });
+
+  const { optimizer, finish } = optimizerOf(config, parameters.slots);
   const memory = planMemory(model.config, model.frozen, {
     batchSize:
       Math.min(microBatchSize, config.batchSize) * (dataset.train.rejected === undefined ? 1 : 2),
@@ -106,14 +114,15 @@ async function execute(
       config.sequenceLength + 1,
     ),
     trainable,
+    stateBytes: stateBytes(optimizer),
     recompute: config.recompute,
   });
-  onEvent({ kind: "data", dataset });
-
-  const { optimizer, finish } = optimizerOf(config, parameters.slots);
   const learningRate = schedule(config.schedule, { ...config, totalSteps });
   const start = restore(paths.checkpoints, adapter, optimizer);
-  onEvent({ kind: "plan", memory, trainable, totalSteps, firstStep: start.step });
+  onEvent({
+    ...{ kind: "plan", memory, trainable, totalSteps, firstStep: start.step },
+    parameters: parameterCount(model.config),
+  });
   refuseTooLarge(memory);
 
   const base = openSession(model, engine);
@@ -129,7 +138,7 @@ async function execute(
     const { hiddenSize } = model.config;
     const noise = config.neftune === undefined ? undefined : { alpha: config.neftune, hiddenSize };
     let lastGood = start;
-    const training = train({
+    const options: TrainOptions = {
       program: await tuned.training(config.sequenceLength, {
         recompute: config.recompute,
         noise: noise !== undefined,
@@ -156,8 +165,12 @@ async function execute(
         lastGood = state;
       },
       shouldStop: () => signal?.aborted ?? false,
-    });
-    const end = await training.catch(async (error) => {
+    };
+    const steps = totalSteps - start.step;
+    if (steps >= worthTiming) {
+      onEvent({ kind: "pace", secondsPerStep: await measurePace(options, start), steps });
+    }
+    const end = await train(options).catch(async (error) => {
       // A refused step has changed nothing, so what was learned before it is kept, if the disk allows.
       if (lastGood.step > start.step)
         await save(paths.checkpoints, adapter, optimizer, lastGood).catch(() => {});

@@ -11,11 +11,20 @@ export type FinetuneEvent =
       readonly kind: "plan";
       readonly memory: MemoryPlan;
       readonly trainable: number;
+      /** All parameters of the model, an adapter's not included. */
+      readonly parameters: number;
       readonly totalSteps: number;
       readonly firstStep: number;
     }
   /** The base model's log-probabilities of so many pairs are being computed. */
   | { readonly kind: "reference"; readonly pairs: number }
+  | {
+      readonly kind: "pace";
+      /** About what a step will take. */
+      readonly secondsPerStep: number;
+      /** Steps to go. */
+      readonly steps: number;
+    }
   | { readonly kind: "step"; readonly report: StepReport; readonly totalSteps: number }
   | { readonly kind: "evaluation"; readonly when: "before" | "after"; readonly result: Assessment }
   | {

@@ -36,6 +36,7 @@ export function openRunLog(folder: string, step: number): RunLog {
         accuracy: report.correct / report.counted,
         target_tokens: report.targetTokens,
         gradient_norm: report.gradientNorm,
+        gradient_norms: report.partNorms,
         learning_rate: report.learningRate,
         tokens_per_second: report.targetTokens / report.seconds,
         ...report.measures,
@@ -47,6 +48,9 @@ export function openRunLog(folder: string, step: number): RunLog {
         ...Object.entries(report.measures),
       ]) {
         events.scalar(`train/${tag}`, report.step, value);
+      }
+      for (const [part, norm] of Object.entries(report.partNorms)) {
+        events.scalar(`gradient_norm/${part}`, report.step, norm);
       }
     },
     finish(samples, report) {

@@ -13,7 +13,7 @@ export interface MemoryPlan {
   readonly activations: number;
   /** One chunk of logits, and the output head in float32 when it is stored in half precision. */
   readonly head: number;
-  /** Parameters, gradients and two moments. */
+  /** Parameters, gradients and the optimizer's state. */
   readonly optimizer: number;
   readonly total: number;
 }
@@ -22,7 +22,14 @@ export interface MemoryPlan {
 export function planMemory(
   config: GemmaConfig,
   weights: ReadonlyMap<string, FrozenWeight>,
-  run: { batchSize: number; sequenceLength: number; trainable: number; recompute: boolean },
+  run: {
+    batchSize: number;
+    sequenceLength: number;
+    trainable: number;
+    /** Bytes of the optimizer's state. */
+    stateBytes: number;
+    recompute: boolean;
+  },
 ): MemoryPlan {
   const { hiddenSize: d, intermediateSize: f, numHeads, numKeyValueHeads, headDim } = config;
   const tokens = run.batchSize * run.sequenceLength;
@@ -44,7 +51,7 @@ export function planMemory(
   const rows = Math.min(tokens, chunkRows(config.vocabularySize));
   const head = 8 * rows * config.vocabularySize + widened;
   const mapped = [...weights.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);
-  const optimizer = 16 * run.trainable;
+  const optimizer = 8 * run.trainable + run.stateBytes;
   return {
     weights: mapped,
     activations,

@@ -123,6 +123,22 @@ export async function computeGradient(
   };
 }
 
+/**
+ * √Σ g² of each part of the model: of `layer_0` and so on, and of the modules outside the layers by their names, in the
+ * order of the parameters.
+ */
+export function partNorms({ slots, gradients }: Parameters): Record<string, number> {
+  const squares: Record<string, number> = {};
+  for (const { name, offset, length } of slots) {
+    const layer = /\.layers\.(\d+)\./.exec(name)?.[1];
+    const part = layer === undefined ? (name.split(".").at(-2) ?? name) : `layer_${layer}`;
+    let sum = 0;
+    for (let i = offset; i < offset + length; i++) sum += gradients[i]! * gradients[i]!;
+    squares[part] = (squares[part] ?? 0) + sum;
+  }
+  return Object.fromEntries(Object.entries(squares).map(([part, sum]) => [part, Math.sqrt(sum)]));
+}
+
 /** √Σ g². */
 export function globalNorm(gradients: Float32Array): number {
   let sum = 0;

@@ -8,6 +8,7 @@ import {
   globalNorm,
   type LossReduction,
   type Objective,
+  partNorms,
 } from "./gradient.js";
 import type { Optimizer } from "./optimizers/optimizer.js";
 import type { Schedule } from "./schedules.js";
@@ -50,6 +51,8 @@ export interface StepReport extends GradientResult {
   readonly epochAccuracy: number;
   readonly epochEnded: boolean;
   readonly gradientNorm: number;
+  /** The same of each part of the model, before clipping (see `partNorms`). */
+  readonly partNorms: Readonly<Record<string, number>>;
   readonly learningRate: number;
   readonly seconds: number;
 }
@@ -94,7 +97,8 @@ export async function train(options: TrainOptions): Promise<LoopState> {
     const result = await computeGradient(program, parameters, batches, objective, extra);
     const gradientNorm = globalNorm(parameters.gradients);
     const learningRate = schedule(state.step);
-    refuseBadStep(result, gradientNorm, state.step + 1, learningRate);
+    const norms = partNorms(parameters);
+    refuseBadStep(result, norms, gradientNorm, state.step + 1, learningRate);
     clip(parameters.gradients, gradientNorm, options.clipNorm);
     optimizer.update(parameters.values, parameters.gradients, learningRate);
 
@@ -109,6 +113,7 @@ export async function train(options: TrainOptions): Promise<LoopState> {
       epochAccuracy: totals.correct / totals.counted,
       epochEnded,
       gradientNorm,
+      partNorms: norms,
       learningRate,
       seconds: (performance.now() - began) / 1000,
     };
@@ -132,9 +137,17 @@ function addTotals(totals: EpochTotals, result: GradientResult): EpochTotals {
   };
 }
 
-function refuseBadStep(result: GradientResult, norm: number, step: number, rate: number): void {
+function refuseBadStep(
+  result: GradientResult,
+  parts: Readonly<Record<string, number>>,
+  norm: number,
+  step: number,
+  rate: number,
+): void {
   if (!Number.isFinite(result.loss) || !Number.isFinite(norm)) {
-    const what = Number.isFinite(result.loss) ? "gradient" : "loss";
+    const bad = Object.keys(parts).filter((part) => !Number.isFinite(parts[part]));
+    const where = bad.length === Object.keys(parts).length ? "" : ` of ${bad.join(", ")}`;
+    const what = Number.isFinite(result.loss) ? `gradient${where}` : "loss";
     throw new FacetError(
       `The ${what} is not a finite number at step ${step} (learning rate ${rate}). The run stopped ` +
         "before this step changed anything. Start again with a lower learning rate or with gradient clipping.",

@@ -44,7 +44,15 @@ describe("facet finetune", () => {
     expect(stderr).toContain("40 rows of 40 kept, ");
     expect(stderr).toContain('the template does not use "context", which 10 rows fill');
     expect(at("Memory: about ")).toBeGreaterThan(0);
-    expect(at("Training 4,224 parameters in 30 steps")).toBeGreaterThan(at("Memory"));
+    expect(at("Parameters: 4,224 trained, ")).toBeGreaterThan(at("Memory"));
+    expect(at("Training 4,224 parameters in 30 steps")).toBeGreaterThan(at("Parameters"));
+    expect(lines[at("Time: ")]).toMatch(/^Time: about .+ per step, .+ in all$/);
+    expect(at("Time: ")).toBeLessThan(at("Training 1/30  loss "));
+    const [first] = readFileSync(path("said", "metrics.jsonl"), "utf8").split("\n");
+    const { gradient_norm, gradient_norms } = JSON.parse(first!);
+    expect(Object.keys(gradient_norms)).toEqual(["layer_0", "layer_1", "layer_2"]);
+    const norms = Object.values(gradient_norms) as number[];
+    expect(Math.hypot(...norms) / gradient_norm).toBeCloseTo(1, 9);
     expect(at("Training 1/30  loss ")).toBeGreaterThan(at("Training 4,224"));
     // About every tenth, in plain lines, as stderr is a pipe.
     expect(lines.filter((line) => line.startsWith("Training ")).length).toBe(12);

@@ -92,6 +92,7 @@ describe("train", () => {
     expect(globalNorm(parameters.gradients)).toBeCloseTo(2.5, 6);
     expect([...parameters.values]).toEqual([3 - 0.75, 4 - 1]);
     expect(reports[0]!.gradientNorm).toBe(5);
+    expect(reports[0]!.partNorms).toEqual({ p: 5 });
     for (const clipNorm of [5, 8]) {
       const loose = setUp({ clipNorm, totalSteps: 1 });
       await train(loose.options);

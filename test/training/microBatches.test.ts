@@ -8,6 +8,7 @@ import {
   computeGradient,
   globalNorm,
   type LossReduction,
+  partNorms,
 } from "../../src/training/gradient.js";
 import { relativeError } from "../support/closeness.js";
 import { tinyExamples } from "../support/tinyExamples.js";
@@ -139,6 +140,22 @@ test("batchInputs gives the places that have a target, what it is, and its share
   expect([...inputs.weights!.data]).toEqual([0.25, 0.25, 0.25]);
   expect([...inputs.positions!.data]).toEqual([0, 1, 2, 0, 1, 2]);
   expect(inputs.ids).toEqual({ data: batch.ids, shape: [2, 3] });
+});
+
+test("partNorms are the lengths of each layer's part, and of each module outside the layers", () => {
+  const names = [
+    "model.embed_tokens.weight",
+    "model.layers.0.a",
+    "model.layers.12.b",
+    "model.layers.0.c",
+    "model.norm.weight",
+  ];
+  const slots = names.map((name, i) => ({ name, shape: [2], offset: 2 * i, length: 2 }));
+  const gradients = Float32Array.of(3, 4, 1, 2, 0, 7, 4, 2, 0, 0);
+  const norms = partNorms({ slots, gradients, values: gradients });
+  expect(norms).toEqual({ embed_tokens: 5, layer_0: 5, layer_12: 7, norm: 0 });
+  const squares = Object.values(norms).reduce((sum, norm) => sum + norm ** 2, 0);
+  expect(Math.sqrt(squares)).toBeCloseTo(globalNorm(gradients), 12);
 });
 
 test("globalNorm is the Euclidean length", () => {

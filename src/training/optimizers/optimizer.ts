@@ -83,6 +83,9 @@ export function optimizerOf(
   };
 }
 
+export const stateBytes = ({ state }: Optimizer): number =>
+  [...state.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+
 /** State of a variable's shape, all zero. */
 export const momentOf = ({ shape, length }: Slot) =>
   ({ dtype: "F32", shape, data: new Float32Array(length) }) as const;

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { startState } from "../../src/training/loop.js";
+import { sgd } from "../../src/training/optimizers/sgd.js";
+import { measurePace } from "../../src/training/pace.js";
+import { quadraticProgram, rowOf, vector } from "../support/quadraticProgram.js";
+
+test("the pace is that of one micro-batch, by the size of an average step; nothing is trained", async () => {
+  const parameters = vector(3, 4);
+  const quick = quadraticProgram();
+  const sleep = 40;
+  const program = {
+    ...quick,
+    async run(...given: Parameters<typeof quick.run>) {
+      await new Promise((resolve) => setTimeout(resolve, sleep));
+      return quick.run(...given);
+    },
+  };
+  // Steps of one and of three micro-batches in turn.
+  const source = {
+    stepsIn: () => 6,
+    batches: (_epoch: number, index: number) =>
+      index % 2 === 0 ? [rowOf(1)] : [rowOf(1), rowOf(1), rowOf(1)],
+  };
+  const options = {
+    ...{ program, parameters, source, optimizer: sgd(parameters.slots) },
+    ...{ schedule: () => 1, totalSteps: 6, reduction: { kind: "mean" } as const },
+  };
+  const seconds = await measurePace(options, startState);
+  expect(seconds).toBeGreaterThan((2 * (sleep - 5)) / 1000);
+  expect(seconds).toBeLessThan((8 * sleep) / 1000);
+  expect([...parameters.values]).toEqual([3, 4]);
+  expect(options.optimizer.step).toBe(0);
+});
