@@ -108,6 +108,17 @@ describe("what Keras cannot hold is refused, and nothing is written", () => {
     expect(existsSync(path)).toBe(false);
   });
 
+  test("several ranks: in Keras all layers have one", () => {
+    const path = at();
+    const ranks = new Map([["model.layers.1.self_attn.o_proj", 2]]);
+    const config = { rank: 4, alpha: 4, targets: ["o_proj"], layout: "keras", ranks } as const;
+    const adapter = filled(createAdapter(config, tiny.modules, 0));
+    expect(() => writeKerasAdapter(path, adapter)).toThrow(
+      /Keras has one rank for all layers, and this adapter has 4, 2.*--to merged/,
+    );
+    expect(existsSync(path)).toBe(false);
+  });
+
   test("DoRA", () => {
     const path = at();
     const config = { rank: 4, alpha: 4, targets: ["o_proj"], layout: "standard" } as const;
