@@ -1,17 +1,19 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { startState } from "../../src/training/loop.js";
 import { sgd } from "../../src/training/optimizers/sgd.js";
 import { measurePace } from "../../src/training/pace.js";
 import { quadraticProgram, rowOf, vector } from "../support/quadraticProgram.js";
 
 test("the pace is that of one micro-batch, by the size of an average step; nothing is trained", async () => {
+  let clock = 1000;
+  const now = vi.spyOn(performance, "now").mockImplementation(() => clock);
+  onTestFinished(() => now.mockRestore());
   const parameters = vector(3, 4);
   const quick = quadraticProgram();
-  const sleep = 40;
   const program = {
     ...quick,
     async run(...given: Parameters<typeof quick.run>) {
-      await new Promise((resolve) => setTimeout(resolve, sleep));
+      clock += 40;
       return quick.run(...given);
     },
   };
@@ -25,9 +27,7 @@ test("the pace is that of one micro-batch, by the size of an average step; nothi
     ...{ program, parameters, source, optimizer: sgd(parameters.slots) },
     ...{ schedule: () => 1, totalSteps: 6, reduction: { kind: "mean" } as const },
   };
-  const seconds = await measurePace(options, startState);
-  expect(seconds).toBeGreaterThan((2 * (sleep - 5)) / 1000);
-  expect(seconds).toBeLessThan((8 * sleep) / 1000);
+  expect(await measurePace(options, startState)).toBe(0.08);
   expect([...parameters.values]).toEqual([3, 4]);
   expect(options.optimizer.step).toBe(0);
 });
