@@ -25,7 +25,7 @@ test("the pace is that of one micro-batch, by the size of an average step; nothi
   };
   const options = {
     ...{ program, parameters, source, optimizer: sgd(parameters.slots) },
-    ...{ schedule: () => 1, totalSteps: 6, reduction: { kind: "mean" } as const },
+    ...{ schedule: () => 1, totalSteps: 6, objective: { kind: "mean" } as const },
   };
   expect(await measurePace(options, startState)).toBe(0.08);
   expect([...parameters.values]).toEqual([3, 4]);
