@@ -8,6 +8,7 @@ const STREAMS = {
   dropout: 4,
   mix: 5,
   noise: 6,
+  augment: 10,
   bootstrap: 8,
   sweep: 9,
 } as const;

@@ -14,6 +14,7 @@ const mayImport: Record<string, readonly string[]> = {
   engines: ["graph"],
   nn: ["graph"],
   data: ["tokenizers", "formats"],
+  augment: ["data"],
   evaluation: ["data"],
   generation: ["engines"],
   models: ["graph", "nn", "formats"],
@@ -35,6 +36,7 @@ const mayImport: Record<string, readonly string[]> = {
   ],
   recipes: [
     "adapters",
+    "augment",
     "checkpoints",
     "engines",
     "evaluation",

@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   import: async () => (await import("./import.js")).importCommand(),
   convert: async () => (await import("./convert.js")).convertCommand(),
   adapter: async () => (await import("./adapter.js")).adapterCommand(),
+  augment: async () => (await import("./augment.js")).augmentCommand(),
   inspect: async () => (await import("./inspect.js")).inspectCommand(),
   summary: async () => (await import("./summary.js")).summaryCommand(),
   pretrain: async () => (await import("./pretrain.js")).pretrainCommand(),

@@ -13,7 +13,13 @@ export async function fileDigest(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** A number on [0, 1) that depends on the content only: the first 48 bits of its sha256. */
-export function contentFraction(content: string): number {
-  return createHash("sha256").update(content).digest().readUIntBE(0, 6) / 2 ** 48;
-}
+/** The sha256 of a text, in hexadecimal. */
+export const contentDigest = (content: string): string =>
+  createHash("sha256").update(content).digest("hex");
+
+/** A number on [0, 1): the first 48 bits of a digest. */
+export const digestFraction = (digest: string): number =>
+  Number.parseInt(digest.slice(0, 12), 16) / 2 ** 48;
+
+/** A number on [0, 1) that depends on the content only. */
+export const contentFraction = (content: string): number => digestFraction(contentDigest(content));

@@ -1,5 +1,5 @@
 import { FacetError } from "../errors.js";
-import { contentFraction } from "./digest.js";
+import { contentDigest, digestFraction } from "./digest.js";
 import type { Row } from "./rows.js";
 
 /**
@@ -28,13 +28,22 @@ export function requireBothSides(
   );
 }
 
-function side(row: Row): number {
+/**
+ * What a row shares its side with, as a sha256 in hexadecimal: rows of equal content, and what `facet augment` made of
+ * them, which says so in its `origin`.
+ */
+export function groupOf(row: Row): string {
+  const { origin } = row.nonText as { origin?: { group?: unknown } | null };
+  const group = origin?.group;
+  if (typeof group === "string" && /^[0-9a-f]{64}$/.test(group)) return group;
   const fields = Object.entries(row.fields).sort(([a], [b]) => (a < b ? -1 : 1));
   const lists = Object.entries(row.nonText)
     .filter(([, value]) => Array.isArray(value) && value.length > 0)
     .sort(([a], [b]) => (a < b ? -1 : 1));
   const content = lists.length === 0 ? fields : [...fields, ...lists];
-  return contentFraction(
+  return contentDigest(
     JSON.stringify(content, (_, value) => (typeof value === "bigint" ? `${value}` : value)),
   );
 }
+
+const side = (row: Row): number => digestFraction(groupOf(row));

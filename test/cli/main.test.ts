@@ -9,6 +9,7 @@ const commands = [
   "chat",
   "evaluate",
   "inspect",
+  "augment",
   "pretrain",
   "quickstart",
   "download",
