@@ -54,7 +54,7 @@ describe.concurrent("facet", () => {
     [["summary", "--modle", "x"], "error: unknown option '--modle'\n(Did you mean --model?)\n"],
     [["summary", "x", "--model", "y"], /^error: too many arguments for 'summary'/],
     [["summary"], "error: required option --model not given\n"],
-    [["evaluate"], "error: required options --model, --data not given\n"],
+    [["evaluate"], "error: required option --model not given\n"],
   ])("refuses %j on stderr with exit code 1", async (args, message) => {
     const { code, stdout, stderr } = await runFacet(args, folder);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
