@@ -16,6 +16,7 @@ export const peerCases: Readonly<Record<string, Case>> = {
   "workload-s-peers": workloadSPeers,
   "generation-fp32": (bench) => generation(bench, "fp32"),
   "generation-int8": (bench) => generation(bench, "int8"),
+  "generation-int4": (bench) => generation(bench, "int4"),
 };
 
 const installed = (path: string) => existsSync(fileURLToPath(new URL(path, import.meta.url)));
@@ -87,14 +88,21 @@ const matrixParameters = (() => {
   return { layers, all: layers + vocabularySize * d };
 })();
 
+/** Bytes of a value, in llama.cpp's blocks; the embedding of a Q4_0 file is Q8_0. */
 const kinds = {
-  fp32: { gguf: "F32", weights: "auto", bytes: 4 },
-  int8: { gguf: "Q8_0", weights: "int8", bytes: 34 / 32 },
-} as const satisfies Record<string, { gguf: string; weights: WeightType; bytes: number }>;
+  fp32: { gguf: "F32", weights: "auto", layers: 4, embedding: 4 },
+  int8: { gguf: "Q8_0", weights: "int8", layers: 34 / 32, embedding: 34 / 32 },
+  int4: { gguf: "Q4_0", weights: "int4", layers: 18 / 32, embedding: 34 / 32 },
+} as const satisfies Record<
+  string,
+  { gguf: string; weights: WeightType; layers: number; embedding: number }
+>;
 
 /** Prompt processing and decoding of the small shape at batch 1, by Facet and by llama.cpp, with the same weights. */
 async function generation(bench: Bench, kind: keyof typeof kinds): Promise<AnyRow[]> {
-  const { gguf, weights, bytes } = kinds[kind];
+  const { gguf, weights, ...valueBytes } = kinds[kind];
+  const { layers, all } = matrixParameters;
+  const bytes = valueBytes.layers * layers + valueBytes.embedding * (all - layers);
   const { threads } = bench;
   if (!existsSync(sharedPaths.gemmaTokenizer)) {
     return [{ name: `generation-${kind}`, skipped: `there is no ${sharedPaths.gemmaTokenizer}` }];
@@ -135,7 +143,7 @@ async function generation(bench: Bench, kind: keyof typeof kinds): Promise<AnyRo
       const about = { ...(own[0]!.version !== undefined && { version: own[0]!.version }) };
       rows.push(
         decodingRow(`decoding ${kind} ${name}`, own, {
-          ...{ bytes: bytes * matrixParameters.all, bandwidth },
+          ...{ bytes, bandwidth },
           facts: { ...about, "peak MiB": memory },
         }),
         promptRow(`prompt ${kind} ${name}`, own, median(ceilings), about),

@@ -97,7 +97,7 @@ export async function openGemma2bGeneration(
     const decoder = await session.decoder(maxLength);
     const ids: number[] = [];
     const secondsPerToken: number[] = [];
-    const settings = { maxLength, sampler: greedy(), stopIds: [] };
+    const settings = { maxLength, sampler: greedy(), stopIds: [], guess: false };
     let began = performance.now();
     for await (const [id] of generateTokens(decoder, [prompt], settings)) {
       ids.push(id!);

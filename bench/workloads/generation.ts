@@ -42,7 +42,8 @@ export async function openGeneration(
   return async () => {
     const times: number[] = [];
     let before = performance.now();
-    const steps = generateTokens(decoder, [prompt], { maxLength, sampler: greedy(), stopIds: [] });
+    const settings = { maxLength, sampler: greedy(), stopIds: [], guess: false };
+    const steps = generateTokens(decoder, [prompt], settings);
     for await (const _ of steps) {
       times.push(performance.now() - before);
       before = performance.now();

@@ -20,6 +20,8 @@ export interface Cache {
   inputs(): Readonly<Record<string, HostTensor>>;
   /** Takes a program's outputs `new.keys.i` and `new.values.i`, `[batch, kvHeads, tokens, headDim]`. */
   append(outputs: Readonly<Record<string, HostTensor>>): void;
+  /** Forgets the last `count` tokens of each row. */
+  drop(count: number): void;
 }
 
 /** Places that are added at a time. */
@@ -84,6 +86,9 @@ export function openCache(
         copy(fresh, added, added, buffer, length, capacity);
       }
       length += added;
+    },
+    drop(count) {
+      length -= count;
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Executable, HostTensor } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
 import { createRandom } from "../random.js";
 import { type Cache, type CacheShape, openCache } from "./cache.js";
+import { openGuesser } from "./promptLookup.js";
 import type { Sampler } from "./samplers.js";
 
 /** A compiled generation program and what its caller has to know about the model. */
@@ -19,15 +20,19 @@ export interface GenerateOptions {
   /** Ids that end a row; they are yielded too. */
   readonly stopIds: readonly number[];
   readonly seed?: number;
+  /** Guess text that repeats (default). Without, every token takes a step, as the bench measures it. */
+  readonly guess?: boolean;
 }
 
 /** A key position that no query reaches: padding on the left of a shorter prompt, and places without a token. */
 const unreachable = 0x7fffffff;
 
 /**
- * Generates one token at a time for every prompt (ids, `<bos>` included). Yields, at each step, the
- * new id of each row, undefined once the row has ended. Every row draws the same random numbers as it
- * would alone, so a result does not depend on the other rows of its batch.
+ * Generates token by token for every prompt (ids, `<bos>` included). Yields, for each, the new id of
+ * each row, undefined once the row has ended. Every row draws the same random numbers as it would
+ * alone, so a result does not depend on the other rows of its batch. For a single prompt, tokens that
+ * repeat earlier text are guessed and checked several in a step (`promptLookup.ts`); what is generated
+ * is the same.
  */
 export async function* generateTokens(
   decoder: Decoder,
@@ -44,42 +49,59 @@ export async function* generateTokens(
   const running = prompts.map((prompt) => prompt.length < options.maxLength);
   let next = prompts.map((prompt, row) => [...new Array<number>(padding[row]!).fill(0), ...prompt]);
   const cache = openCache(decoder, batch);
-  const size = decoder.vocabularySize;
+  const guesser = openGuesser();
+  let guesses: number[] = [];
 
   while (running.some(Boolean)) {
     const outputs = await decoder.program.run({
-      ...stepInputs(next, cache, padding),
+      ...stepInputs(next, cache, padding, guesses.length + 1),
       ...cache.inputs(),
       ...decoder.parameters,
     });
     cache.append(outputs);
-    const logits = outputs.logits!.data as Float32Array;
-    const ids = next.map((_, row) =>
-      running[row]
-        ? options.sampler(
-            logits.subarray(row * size, (row + 1) * size),
-            random[row]!,
-            previous[row]!,
-          )
-        : undefined,
-    );
-    ids.forEach((id, row) => {
-      if (id === undefined) return;
-      previous[row]!.push(id);
-      running[row] = !options.stopIds.includes(id) && previous[row]!.length < options.maxLength;
-    });
-    yield ids;
-    // The engine blocks while it runs: let signals through between tokens.
+    const logits = rowsOf(outputs.logits!.data as Float32Array, decoder.vocabularySize);
+    let ids: (number | undefined)[] = [];
+    let right = 0;
+    for (let place = 0; place <= guesses.length; place++) {
+      ids = prompts.map((_, row) =>
+        running[row]
+          ? options.sampler(
+              logits(row * (guesses.length + 1) + place),
+              random[row]!,
+              previous[row]!,
+            )
+          : undefined,
+      );
+      ids.forEach((id, row) => {
+        if (id === undefined) return;
+        previous[row]!.push(id);
+        running[row] = !options.stopIds.includes(id) && previous[row]!.length < options.maxLength;
+      });
+      yield ids;
+      // What follows a wrong guess is of another text.
+      if (place === guesses.length || ids[0] !== guesses[place] || !running[0]) break;
+      right++;
+    }
+    // The engine blocks while it runs: let signals through between steps.
     await new Promise(setImmediate);
-    next = ids.map((id) => [id ?? 0]);
+    cache.drop(guesses.length - right);
+    guesser.learn(guesses.length, right);
+    const room = options.maxLength - previous[0]!.length - 1;
+    guesses = batch === 1 && options.guess !== false ? guesser.guess(previous[0]!, room) : [];
+    next = ids.map((id) => [id ?? 0, ...guesses]);
   }
 }
 
-/** Inputs for rows of equally many new ids after those that are cached. */
+/** Row i of a matrix of that width. */
+const rowsOf = (data: Float32Array, width: number) => (i: number) =>
+  data.subarray(i * width, (i + 1) * width);
+
+/** Inputs for rows of equally many new ids after those that are cached; the last `heads` of each get logits. */
 function stepInputs(
   next: readonly (readonly number[])[],
   { length: cached, capacity }: Cache,
   padding: readonly number[],
+  heads: number,
 ): Record<string, HostTensor> {
   const [batch, length] = [next.length, next[0]!.length];
   const shape = [batch, length];
@@ -99,6 +121,12 @@ function stepInputs(
       }),
       shape: [batch, capacity + length],
     },
-    rows: { data: Int32Array.from(next, (_, b) => (b + 1) * length - 1), shape: [batch] },
+    rows: {
+      data: Int32Array.from(
+        { length: batch * heads },
+        (_, i) => (Math.floor(i / heads) + 1) * length - heads + (i % heads),
+      ),
+      shape: [batch * heads],
+    },
   };
 }
