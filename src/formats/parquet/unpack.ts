@@ -1,6 +1,7 @@
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
-import { compressors } from "hyparquet-compressors";
+import { snappyUncompressor } from "hysnappy";
 import { ZSTDDecoder } from "zstddec";
+import { lz4Block, lz4Hadoop } from "./lz4.js";
 
 /** Unpacks bytes to that many. */
 export type Unpack = (packed: Uint8Array, length: number) => Uint8Array;
@@ -14,6 +15,7 @@ const node =
     unpack(packed, { maxOutputLength: Math.max(1, length) });
 
 const zstd = new ZSTDDecoder();
+const uncompressSnappy = snappyUncompressor();
 
 /** By the number of the codec in parquet.thrift. */
 const codecs: Record<number, Unpack> = {
@@ -21,9 +23,9 @@ const codecs: Record<number, Unpack> = {
   1: snappy,
   2: node(gunzipSync),
   4: node(brotliDecompressSync),
-  5: compressors.LZ4!,
+  5: lz4Hadoop,
   6: (packed, length) => zstd.decode(packed, length),
-  7: compressors.LZ4_RAW!,
+  7: lz4Block,
 };
 
 /** The decompression of a column. What it gives has the length that was asked for; all else is an Error. */
@@ -56,5 +58,5 @@ function snappy(packed: Uint8Array, length: number): Uint8Array {
   }
   if (says !== length)
     throw new Error(`a page says that it unpacks to ${length} bytes, and does not`);
-  return compressors.SNAPPY!(packed, length);
+  return uncompressSnappy(packed, length);
 }
