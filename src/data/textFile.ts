@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { createGunzip } from "node:zlib";
 import { FacetError } from "../errors.js";
@@ -59,11 +60,19 @@ export function* blockLines(
   { bytes, firstLine }: LineBlock,
   path: string,
 ): Generator<{ text: string; line: number }> {
-  const text = decoded(bytes, path, firstLine);
-  // To decode all lines at once is much faster; one by one they show which is wrong.
-  const lines = text === undefined ? decodedLines(bytes, path, firstLine) : textLines(text);
-  let line = firstLine;
-  for (const each of lines) yield { text: each, line: line++ };
+  const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const start = firstLine === 1 ? markLength(block, path) : 0;
+  // All lines are checked at once, which is fast; one by one they show which is wrong.
+  const whole = isUtf8(block);
+  for (let at = start, line = firstLine; at < block.length; line++) {
+    const newline = block.indexOf(0x0a, at);
+    const end = newline < 0 ? block.length : newline;
+    if (!whole && !isUtf8(block.subarray(at, end))) {
+      throw new FacetError(`${path}, line ${line}: not valid UTF-8. Save the file as UTF-8.`);
+    }
+    yield { text: block.toString("utf8", at, end), line };
+    at = end + 1;
+  }
 }
 
 /** The lines of a UTF-8 file, with or without a byte order mark, in order. Throws a FacetError with the line for what is none. */
@@ -71,40 +80,11 @@ export async function* fileLines(path: string): AsyncGenerator<{ text: string; l
   for await (const block of lineBlocks(path, 1)) yield* blockLines(block, path);
 }
 
-function* textLines(text: string): Generator<string> {
-  for (let start = 0; start < text.length; ) {
-    const newline = text.indexOf("\n", start);
-    const end = newline < 0 ? text.length : newline;
-    yield text.slice(start, end);
-    start = end + 1;
-  }
-}
-
-function* decodedLines(bytes: Uint8Array, path: string, firstLine: number): Generator<string> {
-  for (let start = 0, line = firstLine; start < bytes.length; line++) {
-    const newline = bytes.indexOf(0x0a, start);
-    const end = newline < 0 ? bytes.length : newline;
-    const text = decoded(bytes.subarray(start, end), path, line);
-    if (text === undefined) {
-      throw new FacetError(`${path}, line ${line}: not valid UTF-8. Save the file as UTF-8.`);
-    }
-    yield text;
-    start = end + 1;
-  }
-}
-
-/** Undefined for what is not UTF-8. */
-function decoded(bytes: Uint8Array, path: string, line: number): string | undefined {
-  const [first, second] = line === 1 ? bytes : [];
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-    throw new FacetError(`${path} is UTF-16 text. Save it as UTF-8.`);
-  }
-  try {
-    // Only a mark at the very start of the file is dropped.
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: line > 1 }).decode(bytes);
-  } catch {
-    return undefined;
-  }
+/** The length of the byte order mark at the start of a file. Throws a FacetError for that of UTF-16. */
+function markLength(block: Buffer, path: string): number {
+  const mark = block.toString("hex", 0, 3);
+  if (/^(fffe|feff)/.test(mark)) throw new FacetError(`${path} is UTF-16 text. Save it as UTF-8.`);
+  return mark === "efbbbf" ? 3 : 0;
 }
 
 /** The text of a UTF-8 file in pieces; `onBytes` is told the size of each, unpacked. Throws a FacetError for what is none. */

@@ -22,6 +22,8 @@ export class Encoder {
   readonly #ordinary: UserPieces;
   readonly #space: number;
   readonly #pairs: Uint32Array;
+  // The same for ASCII, which fits into the processor's nearest cache; a space stands for what it is read as.
+  readonly #asciiPairs = new Uint8Array(128 * 128);
   // The segment being read, and the hashes of its prefixes.
   #units = new Uint16Array(SCRATCH);
   #hashes = new Int32Array(SCRATCH + 1);
@@ -37,6 +39,10 @@ export class Encoder {
     this.#ordinary = new UserPieces(user.filter(([, piece]) => !isMarker(piece)));
     this.#merger = new Merger(model.table, model.merges.ranks);
     this.#pairs = model.merges.pairs;
+    const read = (unit: number) => (unit === 0x20 ? this.#space : unit);
+    for (let i = 0; i < this.#asciiPairs.length; i++) {
+      this.#asciiPairs[i] = hasPair(this.#pairs, read(i >> 7), read(i & 127)) ? 1 : 0;
+    }
   }
 
   /** The ids of a text. With `markers` false, user-defined pieces that are markers are read as the text they are. */
@@ -55,26 +61,36 @@ export class Encoder {
         i += user.length;
         continue;
       }
-      let unit = normalized.charCodeAt(i);
+      const unit = normalized.charCodeAt(i);
+      if (unit < 128 && before < 128) {
+        if (length > 0 && this.#asciiPairs[(before << 7) | unit] === 0) {
+          this.#encodeSegment(length, ids);
+          length = 0;
+        }
+        if (length + 2 > this.#units.length) this.#grow();
+        this.#append(unit === 0x20 ? this.#space : unit, length++);
+        before = unit;
+        i += 1;
+        continue;
+      }
+      let read = unit === 0x20 ? this.#space : unit;
       let low = 0;
-      if (unit === 0x20) {
-        unit = this.#space;
-      } else if (unit >= 0xd800 && unit < 0xe000) {
+      if (unit >= 0xd800 && unit < 0xe000) {
         low = unit < 0xdc00 ? normalized.charCodeAt(i + 1) : 0;
         if (!(low >= 0xdc00 && low < 0xe000)) {
           // Half a character, which UTF-8 cannot hold.
-          unit = REPLACEMENT;
+          read = REPLACEMENT;
           low = 0;
         }
       }
-      if (length > 0 && !hasPair(this.#pairs, before, unit)) {
+      if (length > 0 && !hasPair(this.#pairs, before === 0x20 ? this.#space : before, read)) {
         this.#encodeSegment(length, ids);
         length = 0;
       }
       if (length + 2 > this.#units.length) this.#grow();
-      this.#append(unit, length++);
+      this.#append(read, length++);
       if (low !== 0) this.#append(low, length++);
-      before = low === 0 ? unit : low;
+      before = low === 0 ? read : low;
       i += low === 0 ? 1 : 2;
     }
     this.#encodeSegment(length, ids);

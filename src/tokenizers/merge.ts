@@ -2,6 +2,10 @@ import { FacetError } from "../errors.js";
 import type { PieceTable } from "./pieceTable.js";
 
 const LEFT = 2 ** 31;
+/** Up to so many units, looking at every pair again for each join is faster than a heap. */
+const SHORT = 48;
+const NO_PAIR = 0x7fffffff;
+const UNJOINED = -1;
 
 /**
  * Byte-pair merging as SentencePiece does it: of all neighbours that together are a piece, the pair of the best score
@@ -18,6 +22,12 @@ export class Merger {
   #id = new Int32Array(0);
   // A binary heap of rank · 2³¹ + symbol.
   readonly #heap: number[] = [];
+  // Of a short text, by symbol in order: where it begins, and rank and piece of the pair with the next one.
+  readonly #starts = new Int32Array(SHORT + 1);
+  readonly #pairRanks = new Int32Array(SHORT);
+  readonly #pairIds = new Int32Array(SHORT);
+  // The piece that has been made of it, or −1.
+  readonly #joins = new Int32Array(SHORT);
 
   constructor(table: PieceTable, ranks: Int32Array) {
     this.#table = table;
@@ -34,6 +44,10 @@ export class Merger {
     length: number,
     emit: (id: number, start: number, end: number) => void,
   ): void {
+    if (length <= SHORT) {
+      this.#mergeShort(units, hashes, length, emit);
+      return;
+    }
     if (length >= LEFT) throw new FacetError("A text without a break is too long to tokenize.");
     if (this.#next.length < length) this.#reserve(length);
     const next = this.#next;
@@ -44,7 +58,7 @@ export class Merger {
       const end = start + (unit >= 0xd800 && unit < 0xdc00 ? 2 : 1);
       next[start] = end;
       previous[start] = before;
-      id[start] = this.#table.find(units, hashes, start, end);
+      id[start] = UNJOINED;
       before = start;
       start = end;
     }
@@ -67,9 +81,61 @@ export class Merger {
     }
 
     for (let s = 0; s < length; s = next[s]!) {
-      const found = id[s]!;
-      emit(found >= 0 && this.#ranks[found]! >= 0 ? found : -1, s, next[s]!);
+      const joined = id[s]!;
+      emit(joined >= 0 ? joined : this.#character(units, hashes, s, next[s]!), s, next[s]!);
     }
+  }
+
+  #mergeShort(
+    units: Uint16Array,
+    hashes: Int32Array,
+    length: number,
+    emit: (id: number, start: number, end: number) => void,
+  ): void {
+    const [starts, ranks, ids] = [this.#starts, this.#pairRanks, this.#pairIds];
+    const joins = this.#joins;
+    let count = 0;
+    for (let start = 0; start < length; count++) {
+      starts[count] = start;
+      joins[count] = UNJOINED;
+      const unit = units[start]!;
+      start += unit >= 0xd800 && unit < 0xdc00 ? 2 : 1;
+    }
+    starts[count] = length;
+    for (let i = 0; i + 1 < count; i++) this.#offerShort(i, units, hashes);
+    while (count > 1) {
+      let best = 0;
+      for (let i = 1; i + 1 < count; i++) if (ranks[i]! < ranks[best]!) best = i;
+      if (ranks[best] === NO_PAIR) break;
+      joins[best] = ids[best]!;
+      count -= 1;
+      for (let i = best + 1; i < count; i++) {
+        starts[i] = starts[i + 1]!;
+        joins[i] = joins[i + 1]!;
+        ranks[i] = ranks[i + 1]!;
+        ids[i] = ids[i + 1]!;
+      }
+      starts[count] = length;
+      if (best > 0) this.#offerShort(best - 1, units, hashes);
+      if (best + 1 < count) this.#offerShort(best, units, hashes);
+    }
+    for (let i = 0; i < count; i++) {
+      const [start, end] = [starts[i]!, starts[i + 1]!];
+      emit(joins[i]! >= 0 ? joins[i]! : this.#character(units, hashes, start, end), start, end);
+    }
+  }
+
+  #offerShort(i: number, units: Uint16Array, hashes: Int32Array): void {
+    const joined = this.#table.find(units, hashes, this.#starts[i]!, this.#starts[i + 2]!);
+    const rank = joined < 0 ? -1 : this.#ranks[joined]!;
+    this.#pairRanks[i] = rank < 0 ? NO_PAIR : rank;
+    this.#pairIds[i] = joined;
+  }
+
+  /** The id of a symbol that nothing has joined, or −1. */
+  #character(units: Uint16Array, hashes: Int32Array, start: number, end: number): number {
+    const id = this.#table.find(units, hashes, start, end);
+    return id >= 0 && this.#ranks[id]! >= 0 ? id : -1;
   }
 
   /** Gives memory back after a long text. */

@@ -44,7 +44,7 @@ describe("merging", () => {
       maxLength: 25,
     });
     fc.assert(
-      fc.property(vocabulary, fc.string({ unit, maxLength: 60 }), (pieces, text) => {
+      fc.property(vocabulary, fc.string({ unit, maxLength: 150 }), (pieces, text) => {
         const tokenizer = build([...CONTROL, ...letters("abc▁😀é"), ...pieces]);
         const expected = mergeByDefinition([...text], new Map(pieces));
         const spelled = tokenizer.encode(text.replaceAll("▁", " "));
