@@ -9,6 +9,7 @@ import type { Assessment } from "../training/evaluate.js";
 import { withDownloads } from "./downloads.js";
 import { interruptedExitCode } from "./interruption.js";
 import { facts, sideBySide } from "./layout.js";
+import { flagOf } from "./optionsFromSchema.js";
 import {
   colours,
   count,
@@ -49,6 +50,13 @@ export async function showFinetune(
 /** Says what a run tells while it goes on. */
 export function showEvent(view: TrainingView, event: FinetuneEvent): void {
   switch (event.kind) {
+    case "chosen": {
+      const choices = Object.entries(event.options).map(
+        ([key, value]) => `${flagOf(key)} ${value}`,
+      );
+      view.say(`Chosen: ${choices.join(", ")}`);
+      return;
+    }
     case "data": {
       const { path, template, train, validation } = event.dataset;
       view.say(`Data: ${path}, template ${JSON.stringify(template.name)}`);

@@ -6,7 +6,7 @@ import type { DownloadHooks } from "../hub/download.js";
 import { chatTemplateOf, openModel } from "../hub/openModel.js";
 import { vocabularyPlace } from "../hub/places.js";
 import { families } from "../models/gemma/family.js";
-import { finetuneSchema } from "../recipes/finetuneConfig.js";
+import { finetuneSchema, modelField } from "../recipes/finetuneConfig.js";
 import { type DataReport, inspectData } from "../recipes/inspectData.js";
 import { writeDataReport } from "../recipes/inspectReport.js";
 import { requireTokenizer } from "../runtime/session.js";
@@ -17,10 +17,10 @@ import { withDownloads } from "./downloads.js";
 import { inspectionJson, printInspection } from "./inspectView.js";
 import { notice, printJson } from "./output.js";
 
-const { model, data, filter, columns, template, limit, targets, overlong, sequenceLength } =
+const { data, filter, columns, template, limit, targets, overlong, sequenceLength } =
   finetuneSchema.shape;
 const schema = z.strictObject({
-  model: model.optional().describe("model whose tokenizer is to be used"),
+  model: modelField.optional().describe("model whose tokenizer is to be used"),
   tokenizer: z.string().optional().describe("tokenizer.model file, instead of --model"),
   data: data.describe("data to look at: file, folder, or what to download"),
   filter,

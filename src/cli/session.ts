@@ -4,7 +4,7 @@ import { type OpenModel, openModel } from "../hub/openModel.js";
 import { type Adapter, changesNothing } from "../lora/adapter.js";
 import { shareShape } from "../lora/shareShape.js";
 import { gemmaModules } from "../models/gemma/weights.js";
-import { finetuneSchema } from "../recipes/finetuneConfig.js";
+import { finetuneSchema, modelField } from "../recipes/finetuneConfig.js";
 import { openSession, type Session } from "../runtime/session.js";
 import { withDownloads } from "./downloads.js";
 import { engineSchema, openEngine } from "./engine.js";
@@ -15,7 +15,7 @@ const anyAdapter =
 
 /** The options of every command that uses a model as it is. */
 export const sessionSchema = z.strictObject({
-  model: finetuneSchema.shape.model,
+  model: modelField,
   weights: finetuneSchema.shape.weights,
   adapter: z.string().optional().describe(anyAdapter),
   ...engineSchema.shape,

@@ -5,16 +5,16 @@ import { describeModel } from "../hub/openModel.js";
 import { loraConfigOf } from "../lora/settings.js";
 import type { GemmaConfig } from "../models/gemma/config.js";
 import { gemmaModules } from "../models/gemma/weights.js";
-import { finetuneSchema } from "../recipes/finetuneConfig.js";
+import { finetuneSchema, modelField } from "../recipes/finetuneConfig.js";
 import { renderSummary, type Summary, summarize } from "../recipes/summary.js";
 import { schemaCommand } from "./command.js";
 import { withDownloads } from "./downloads.js";
 import { flagOf } from "./optionsFromSchema.js";
 import { outputWidth, print, printJson } from "./output.js";
 
-const { model, rank, alpha, layout, modules, layers, rankPattern } = finetuneSchema.shape;
+const { rank, alpha, layout, modules, layers, rankPattern } = finetuneSchema.shape;
 const schema = z.strictObject({
-  model,
+  model: modelField,
   rank: rank.unwrap().optional().describe("count a LoRA adapter of this rank too"),
   alpha,
   layout: layout.unwrap().optional().describe("variables of the adapter (default: keras)"),

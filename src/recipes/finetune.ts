@@ -50,7 +50,14 @@ export async function finetune(
 ): Promise<FinetuneResult> {
   const config = withAbsolutePaths(validated(finetuneSchema, input, "finetune"));
   refuseIgnored(config);
-  return startRun(await prepare(config, hooks.download), engine, hooks);
+  const prepared = await prepare(config, hooks.download);
+  const { model, run, learningRate } = prepared.config;
+  const open = { model, run, learningRate };
+  const chosen = Object.entries(open).filter(
+    ([name]) => input[name as keyof typeof open] === undefined,
+  );
+  if (chosen.length > 0) hooks.onEvent?.({ kind: "chosen", options: Object.fromEntries(chosen) });
+  return startRun(prepared, engine, hooks);
 }
 
 /** Starts what was prepared, in the folder that its configuration names. */

@@ -10,16 +10,16 @@ import { optimizerFields, scheduleFields } from "./optimizationConfig.js";
 const count = z.int().positive();
 const fraction = z.number().min(0).lt(1);
 
+const anyModel =
+  "preset, model folder or .gguf file, or what to download: org/name, hf://…, kaggle://… or https://…";
+export const modelField = z.string().describe(anyModel);
+
 /**
  * Everything that decides a fine-tuning run. The command line's options are made from this schema,
  * and `run.json` holds a value of it: the same value on the same engine gives the same run.
  */
 export const finetuneSchema = z.strictObject({
-  model: z
-    .string()
-    .describe(
-      "preset, model folder or .gguf file, or what to download: org/name, hf://…, kaggle://… or https://…",
-    ),
+  model: z.string().optional().describe(`${anyModel} (default: facet_nano_en)`),
   weights: z
     .enum(weightTypes)
     .default("auto")
@@ -37,7 +37,12 @@ export const finetuneSchema = z.strictObject({
     .optional()
     .describe("weights of several data sets in an epoch, such as 3,1 (default: every row once)"),
   ...objectiveFields,
-  run: z.string().describe("folder for the results; must not exist yet"),
+  run: z
+    .string()
+    .optional()
+    .describe(
+      "folder for the results; must not exist yet (default: the first free one of runs/<data>, runs/<data>-2, …)",
+    ),
   filter: z.array(z.string()).default([]).describe("keep only rows that pass: no-context"),
   columns: z
     .array(z.string())
@@ -66,7 +71,11 @@ export const finetuneSchema = z.strictObject({
   maxSteps: count.optional().describe("stop after this many optimizer steps"),
   batchSize: count.default(1).describe("rows per optimizer step"),
   microBatchSize: count.optional().describe("rows computed at a time (default: the batch size)"),
-  learningRate: z.number().positive().default(2e-4).describe("peak learning rate"),
+  learningRate: z
+    .number()
+    .positive()
+    .optional()
+    .describe("peak learning rate (default: 2e-4; 2e-3 for models below 50 million parameters)"),
   schedule: z.enum(scheduleNames).default("linear").describe("how the learning rate decays"),
   warmupSteps: z.int().nonnegative().default(0).describe("steps of linear warm-up"),
   ...scheduleFields(0),

@@ -19,13 +19,14 @@ import { pairSource } from "../training/preferences.js";
 import { exampleSource } from "../training/sources.js";
 import type { FinetuneConfig } from "./finetuneConfig.js";
 import { preferenceLossOf, requireFitting } from "./objectiveConfig.js";
+import { builtInModel, type DecidedConfig, decide } from "./openChoices.js";
 import { openDataset } from "./openDataset.js";
 import { fileDigests, versions } from "./runFolder.js";
 import { wholeTensors } from "./wholeTensors.js";
 
 /** A run's configuration, and what it names, opened. */
 export interface Prepared {
-  readonly config: FinetuneConfig;
+  readonly config: DecidedConfig;
   readonly model: OpenModel;
   readonly dataset: Dataset;
   readonly adapter: Adapter;
@@ -36,11 +37,13 @@ export interface Prepared {
 
 /** Opens the model, makes the adapter and reads the data. Throws a FacetError for what cannot be. */
 export async function prepare(
-  config: FinetuneConfig,
+  given: FinetuneConfig,
   download: DownloadHooks = {},
 ): Promise<Prepared> {
-  requireFitting(config);
-  const model = await openModel(config.model, { weights: config.weights, ...download });
+  requireFitting(given);
+  const name = given.model ?? builtInModel;
+  const model = await openModel(name, { weights: given.weights, ...download });
+  const config = decide(given, model.config);
   const tokenizer = requireTokenizer(model);
   if (config.sequenceLength > model.config.maxPositions) {
     throw new FacetError(
@@ -121,5 +124,5 @@ export const withAbsolutePaths = (config: FinetuneConfig): FinetuneConfig => ({
   ...(config.template !== undefined && {
     template: isTemplateFile(config.template) ? resolve(config.template) : config.template,
   }),
-  model: fromAnywhere(config.model),
+  ...(config.model !== undefined && { model: fromAnywhere(config.model) }),
 });

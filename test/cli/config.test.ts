@@ -75,7 +75,7 @@ describe("facet finetune --config", () => {
   it("says what neither the file nor a flag gives", async () => {
     writeFileSync(path("part.yaml"), "rank: 2\nmodel: tiny\n");
     const { stderr } = await finetune("--config", "part.yaml");
-    expect(stderr).toBe("error: required options --data, --run not given\n");
+    expect(stderr).toBe("error: required option --data not given\n");
   });
 
   it("is refused where a run is resumed", async () => {

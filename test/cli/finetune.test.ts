@@ -61,6 +61,21 @@ describe("facet finetune", () => {
     expect(stdout).toContain("Next: npx facet chat --model tiny --adapter said");
   });
 
+  it("needs nothing but data: it chooses the rest, says what, and notes it in run.json", async () => {
+    const short = path("few.jsonl");
+    const rows = readFileSync(path("rows.jsonl"), "utf8").split("\n").slice(0, 2);
+    writeFileSync(short, `${rows.join("\n")}\n`);
+    for (const run of ["runs/few", "runs/few-2"]) {
+      const { code, stderr } = await finetune("--data", "few.jsonl", "--threads", "1");
+      expect({ code, stderr }).toEqual({ code: 0, stderr });
+      expect(stderr).toContain(
+        `Chosen: --model facet_nano_en, --run ${run}, --learning-rate 0.002\n`,
+      );
+      const { config } = JSON.parse(readFileSync(path(run, "run.json"), "utf8"));
+      expect(config).toMatchObject({ model: "facet_nano_en", run, learningRate: 2e-3 });
+    }
+  });
+
   it("trains an adapter of several ranks on chosen blocks, which is used as it was trained", async () => {
     const { code, stdout, stderr } = await finetune(
       ...[...data, "--run", "ranks", "--max-steps", "4", "--learning-rate", "0.01", "--json"],
