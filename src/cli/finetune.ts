@@ -21,7 +21,7 @@ export function finetuneCommand(): Command {
     notes: [
       '--config takes options from a YAML or JSON file, by their names in run.json (learningRate for --learning-rate); flags override it. "facet schema" writes its JSON Schema.',
       "Ctrl-C finishes the step, saves a checkpoint and exits with code 130; --resume continues such a run, or one that was killed, with the threads that it was started with unless you say otherwise, and gives bit for bit what the uninterrupted run would have given.",
-      '--json prints {"run", "status" ("finished" or "interrupted"), "steps", "trainable_parameters", "loss", "accuracy", "held_out": null or {"before", "after"}, "samples": [{"prompt", "before", "after"}], "tokens_per_second", "seconds", "adapter", "model"}; of the last two the one that the run did not make is null. "loss", "accuracy" and "tokens_per_second" are null for a resumed run that had no step left to do.',
+      '--json prints {"run", "status" ("finished" or "interrupted"), "steps", "stopped_early", "best": null or {"step", "loss"} of a validation, "trainable_parameters", "loss", "accuracy", "held_out": null or {"before", "after"}, "samples": [{"prompt", "before", "after"}], "tokens_per_second", "seconds", "adapter", "model"}; of the last two the one that the run did not make is null. "loss", "accuracy" and "tokens_per_second" are null for a resumed run that had no step left to do.',
     ],
     examples: [
       "facet finetune --model facet_nano_en --data notes.jsonl --run runs/notes",

@@ -96,10 +96,18 @@ export function showEvent(view: TrainingView, event: FinetuneEvent): void {
       view.step(event.report, event.totalSteps);
       if (event.report.step === event.totalSteps) view.say("Trying the result…");
       return;
-    case "evaluation":
-      view.say(`Held out, ${event.when}: ${evaluationText(event.result)}`);
+    case "evaluation": {
+      const when = event.when === "during" ? `step ${event.step}` : event.when;
+      view.say(`Held out, ${when}: ${evaluationText(event.result)}`);
       return;
+    }
     case "sample":
+      if (event.when === "during") {
+        view.say(`Step ${event.step}, ${printable(event.prompt)} → ${printable(event.text)}`);
+      }
+      return;
+    case "metrics":
+    case "checkpoint":
       return;
   }
 }
@@ -128,6 +136,11 @@ function printResult(result: FinetuneResult): void {
   const lines: [string, string][] = [
     ["Steps", `${count(result.steps)} in ${duration(result.seconds)}`],
   ];
+  if (result.best !== undefined) {
+    const { step, loss } = result.best;
+    lines.push(["Best validation", `${loss.toFixed(4)} at step ${count(step)}`]);
+  }
+  if (result.stoppedEarly) lines.push(["Stopped early", "validations brought no improvement"]);
   // A run that was complete when it was resumed has trained nothing.
   const trained = !Number.isNaN(result.loss);
   if (trained) {
@@ -161,6 +174,8 @@ const toJson = (result: FinetuneResult) => ({
   run: result.run,
   status: result.status,
   steps: result.steps,
+  stopped_early: result.stoppedEarly,
+  best: result.best ?? null,
   trainable_parameters: result.trainableParameters,
   loss: result.loss,
   accuracy: result.accuracy,

@@ -23,11 +23,11 @@ export const reproduceCommand = (): Command =>
   schemaCommand(
     {
       name: "reproduce",
-      description: "Repeat a finished fine-tuning run and compare the adapters byte by byte",
+      description: "Repeat a finished fine-tuning run and compare the results byte by byte",
       schema,
       argument: "path",
       notes: [
-        "The data, the template and the model are compared with the run's digests first. The engine gets the threads that the run had. The exit code is 0 when every file of the adapter is the same, else 1.",
+        "The data, the template and the model are compared with the run's digests first. The engine gets the threads that the run had. The exit code is 0 when every file of the adapter (or whole model) is the same, else 1.",
         '--json prints {"run", "repeated", "identical", "files": [{"name", "identical"}], "first_difference": null or a step, "versions": [{"name", "was", "now"}]}; "versions" lists those that are others now.',
       ],
       examples: [

@@ -5,7 +5,11 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { FacetError } from "../errors.js";
 import { writeFully } from "./atomicFile.js";
 import { crc32c } from "./crc32c.js";
-import { EventSchema, type Summary_ValueSchema } from "./tensorboard_pb.js";
+import {
+  EventSchema,
+  type HistogramProtoSchema,
+  type Summary_ValueSchema,
+} from "./tensorboard_pb.js";
 
 /** TensorFlow's numbers for what a text summary says of itself (types.proto, summary.proto). */
 const DT_STRING = 7;
@@ -17,6 +21,8 @@ export interface EventWriter {
   scalar(tag: string, step: number, value: number): void;
   /** Adds Markdown to the text panel `tag`. */
   text(tag: string, step: number, text: string): void;
+  /** Adds the distribution of finite `values` to the panel `tag`, in 30 buckets of one width. */
+  histogram(tag: string, step: number, values: Float32Array): void;
   /** Puts the file on the disk and closes it. */
   close(): void;
 }
@@ -75,12 +81,34 @@ export function createEventWriter(folder: string): EventWriter {
           },
         },
       }),
+    histogram: (tag, step, values) =>
+      summary(step, { tag, value: { case: "histo", value: histogramOf(values) } }),
     close: () =>
       attempt(path, () => {
         fsyncSync(file);
         closeSync(file);
       }),
   };
+}
+
+const bucketCount = 30;
+
+function histogramOf(values: Float32Array): MessageInitShape<typeof HistogramProtoSchema> {
+  let [min, max, sum, sumSquares] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0];
+  for (const value of values) {
+    min = Math.min(min, value);
+    max = Math.max(max, value);
+    sum += value;
+    sumSquares += value * value;
+  }
+  const width = (max - min) / bucketCount;
+  const bucket = new Array<number>(bucketCount).fill(0);
+  for (const value of values) {
+    const place = width === 0 ? 0 : Math.floor((value - min) / width);
+    bucket[Math.min(place, bucketCount - 1)]! += 1;
+  }
+  const bucketLimit = bucket.map((_, i) => (i === bucketCount - 1 ? max : min + (i + 1) * width));
+  return { min, max, num: values.length, sum, sumSquares, bucketLimit, bucket };
 }
 
 /** A TFRecord: length, its checksum, the data, theirs. */

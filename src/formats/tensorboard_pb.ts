@@ -15,7 +15,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 export const file_formats_tensorboard: GenFile =
   /*@__PURE__*/
   fileDesc(
-    "Chlmb3JtYXRzL3RlbnNvcmJvYXJkLnByb3RvEhFmYWNldC50ZW5zb3Jib2FyZCJ3CgVFdmVudBIRCgl3YWxsX3RpbWUYASABKAESDAoEc3RlcBgCIAEoAxIWCgxmaWxlX3ZlcnNpb24YAyABKAlIABItCgdzdW1tYXJ5GAUgASgLMhouZmFjZXQudGVuc29yYm9hcmQuU3VtbWFyeUgAQgYKBHdoYXQi2gEKB1N1bW1hcnkSLwoFdmFsdWUYASADKAsyIC5mYWNldC50ZW5zb3Jib2FyZC5TdW1tYXJ5LlZhbHVlGp0BCgVWYWx1ZRILCgN0YWcYASABKAkSFgoMc2ltcGxlX3ZhbHVlGAIgASgCSAASMAoGdGVuc29yGAggASgLMh4uZmFjZXQudGVuc29yYm9hcmQuVGVuc29yUHJvdG9IABI0CghtZXRhZGF0YRgJIAEoCzIiLmZhY2V0LnRlbnNvcmJvYXJkLlN1bW1hcnlNZXRhZGF0YUIHCgV2YWx1ZSKMAQoPU3VtbWFyeU1ldGFkYXRhEkIKC3BsdWdpbl9kYXRhGAEgASgLMi0uZmFjZXQudGVuc29yYm9hcmQuU3VtbWFyeU1ldGFkYXRhLlBsdWdpbkRhdGESEgoKZGF0YV9jbGFzcxgEIAEoBRohCgpQbHVnaW5EYXRhEhMKC3BsdWdpbl9uYW1lGAEgASgJIl0KEFRlbnNvclNoYXBlUHJvdG8SNAoDZGltGAIgAygLMicuZmFjZXQudGVuc29yYm9hcmQuVGVuc29yU2hhcGVQcm90by5EaW0aEwoDRGltEgwKBHNpemUYASABKAMiawoLVGVuc29yUHJvdG8SDQoFZHR5cGUYASABKAUSOQoMdGVuc29yX3NoYXBlGAIgASgLMiMuZmFjZXQudGVuc29yYm9hcmQuVGVuc29yU2hhcGVQcm90bxISCgpzdHJpbmdfdmFsGAggAygMYgZwcm90bzM",
+    "Chlmb3JtYXRzL3RlbnNvcmJvYXJkLnByb3RvEhFmYWNldC50ZW5zb3Jib2FyZCJ3CgVFdmVudBIRCgl3YWxsX3RpbWUYASABKAESDAoEc3RlcBgCIAEoAxIWCgxmaWxlX3ZlcnNpb24YAyABKAlIABItCgdzdW1tYXJ5GAUgASgLMhouZmFjZXQudGVuc29yYm9hcmQuU3VtbWFyeUgAQgYKBHdoYXQijgIKB1N1bW1hcnkSLwoFdmFsdWUYASADKAsyIC5mYWNldC50ZW5zb3Jib2FyZC5TdW1tYXJ5LlZhbHVlGtEBCgVWYWx1ZRILCgN0YWcYASABKAkSFgoMc2ltcGxlX3ZhbHVlGAIgASgCSAASMgoFaGlzdG8YBSABKAsyIS5mYWNldC50ZW5zb3Jib2FyZC5IaXN0b2dyYW1Qcm90b0gAEjAKBnRlbnNvchgIIAEoCzIeLmZhY2V0LnRlbnNvcmJvYXJkLlRlbnNvclByb3RvSAASNAoIbWV0YWRhdGEYCSABKAsyIi5mYWNldC50ZW5zb3Jib2FyZC5TdW1tYXJ5TWV0YWRhdGFCBwoFdmFsdWUifwoOSGlzdG9ncmFtUHJvdG8SCwoDbWluGAEgASgBEgsKA21heBgCIAEoARILCgNudW0YAyABKAESCwoDc3VtGAQgASgBEhMKC3N1bV9zcXVhcmVzGAUgASgBEhQKDGJ1Y2tldF9saW1pdBgGIAMoARIOCgZidWNrZXQYByADKAEijAEKD1N1bW1hcnlNZXRhZGF0YRJCCgtwbHVnaW5fZGF0YRgBIAEoCzItLmZhY2V0LnRlbnNvcmJvYXJkLlN1bW1hcnlNZXRhZGF0YS5QbHVnaW5EYXRhEhIKCmRhdGFfY2xhc3MYBCABKAUaIQoKUGx1Z2luRGF0YRITCgtwbHVnaW5fbmFtZRgBIAEoCSJdChBUZW5zb3JTaGFwZVByb3RvEjQKA2RpbRgCIAMoCzInLmZhY2V0LnRlbnNvcmJvYXJkLlRlbnNvclNoYXBlUHJvdG8uRGltGhMKA0RpbRIMCgRzaXplGAEgASgDImsKC1RlbnNvclByb3RvEg0KBWR0eXBlGAEgASgFEjkKDHRlbnNvcl9zaGFwZRgCIAEoCzIjLmZhY2V0LnRlbnNvcmJvYXJkLlRlbnNvclNoYXBlUHJvdG8SEgoKc3RyaW5nX3ZhbBgIIAMoDGIGcHJvdG8z",
   );
 
 /**
@@ -101,6 +101,13 @@ export type Summary_Value = Message<"facet.tensorboard.Summary.Value"> & {
       }
     | {
         /**
+         * @generated from field: facet.tensorboard.HistogramProto histo = 5;
+         */
+        value: HistogramProto;
+        case: "histo";
+      }
+    | {
+        /**
          * @generated from field: facet.tensorboard.TensorProto tensor = 8;
          */
         value: TensorProto;
@@ -123,6 +130,54 @@ export const Summary_ValueSchema: GenMessage<Summary_Value> =
   messageDesc(file_formats_tensorboard, 1, 0);
 
 /**
+ * @generated from message facet.tensorboard.HistogramProto
+ */
+export type HistogramProto = Message<"facet.tensorboard.HistogramProto"> & {
+  /**
+   * @generated from field: double min = 1;
+   */
+  min: number;
+
+  /**
+   * @generated from field: double max = 2;
+   */
+  max: number;
+
+  /**
+   * @generated from field: double num = 3;
+   */
+  num: number;
+
+  /**
+   * @generated from field: double sum = 4;
+   */
+  sum: number;
+
+  /**
+   * @generated from field: double sum_squares = 5;
+   */
+  sumSquares: number;
+
+  /**
+   * @generated from field: repeated double bucket_limit = 6;
+   */
+  bucketLimit: number[];
+
+  /**
+   * @generated from field: repeated double bucket = 7;
+   */
+  bucket: number[];
+};
+
+/**
+ * Describes the message facet.tensorboard.HistogramProto.
+ * Use `create(HistogramProtoSchema)` to create a new message.
+ */
+export const HistogramProtoSchema: GenMessage<HistogramProto> =
+  /*@__PURE__*/
+  messageDesc(file_formats_tensorboard, 2);
+
+/**
  * @generated from message facet.tensorboard.SummaryMetadata
  */
 export type SummaryMetadata = Message<"facet.tensorboard.SummaryMetadata"> & {
@@ -143,7 +198,7 @@ export type SummaryMetadata = Message<"facet.tensorboard.SummaryMetadata"> & {
  */
 export const SummaryMetadataSchema: GenMessage<SummaryMetadata> =
   /*@__PURE__*/
-  messageDesc(file_formats_tensorboard, 2);
+  messageDesc(file_formats_tensorboard, 3);
 
 /**
  * @generated from message facet.tensorboard.SummaryMetadata.PluginData
@@ -161,7 +216,7 @@ export type SummaryMetadata_PluginData = Message<"facet.tensorboard.SummaryMetad
  */
 export const SummaryMetadata_PluginDataSchema: GenMessage<SummaryMetadata_PluginData> =
   /*@__PURE__*/
-  messageDesc(file_formats_tensorboard, 2, 0);
+  messageDesc(file_formats_tensorboard, 3, 0);
 
 /**
  * @generated from message facet.tensorboard.TensorShapeProto
@@ -179,7 +234,7 @@ export type TensorShapeProto = Message<"facet.tensorboard.TensorShapeProto"> & {
  */
 export const TensorShapeProtoSchema: GenMessage<TensorShapeProto> =
   /*@__PURE__*/
-  messageDesc(file_formats_tensorboard, 3);
+  messageDesc(file_formats_tensorboard, 4);
 
 /**
  * @generated from message facet.tensorboard.TensorShapeProto.Dim
@@ -197,7 +252,7 @@ export type TensorShapeProto_Dim = Message<"facet.tensorboard.TensorShapeProto.D
  */
 export const TensorShapeProto_DimSchema: GenMessage<TensorShapeProto_Dim> =
   /*@__PURE__*/
-  messageDesc(file_formats_tensorboard, 3, 0);
+  messageDesc(file_formats_tensorboard, 4, 0);
 
 /**
  * @generated from message facet.tensorboard.TensorProto
@@ -225,4 +280,4 @@ export type TensorProto = Message<"facet.tensorboard.TensorProto"> & {
  */
 export const TensorProtoSchema: GenMessage<TensorProto> =
   /*@__PURE__*/
-  messageDesc(file_formats_tensorboard, 4);
+  messageDesc(file_formats_tensorboard, 5);

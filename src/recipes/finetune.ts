@@ -7,16 +7,18 @@ import { parameterCount } from "../models/gemma/model.js";
 import { planMemory, refuseTooLarge } from "../runtime/memory.js";
 import { openSession } from "../runtime/session.js";
 import { trainingInputs } from "../runtime/trainingInputs.js";
-import { latestCheckpoint, loadCheckpoint, saveCheckpoint } from "../training/checkpoints.js";
+import { checkpointAt, latestCheckpoint, loadCheckpoint } from "../training/checkpoints.js";
 import { type LoopState, startState, type TrainOptions, train } from "../training/loop.js";
 import { type Optimizer, stateBytes } from "../training/optimizers/optimizer.js";
 import { measurePace } from "../training/pace.js";
 import { schedule } from "../training/schedules.js";
+import { bestOf } from "../training/validations.js";
 import { validated } from "../validation.js";
 import { assess } from "./assess.js";
 import { type FinetuneConfig, type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
 import type { FinetuneEvent, FinetuneResult } from "./finetuneEvents.js";
 import { reportOf } from "./finetuneReport.js";
+import { followSteps, hasStopped } from "./followSteps.js";
 import { loraFields } from "./loraConfig.js";
 import { openObjective } from "./objective.js";
 import { optimizerOf } from "./optimizerOf.js";
@@ -29,6 +31,7 @@ import {
   writeJson,
 } from "./runFolder.js";
 import { openRunLog } from "./runLog.js";
+import { type RunNotes, readNotes, startOfRun } from "./runNotes.js";
 import { changedInputs, readSavedRun, recordEngine } from "./savedRun.js";
 import { startAdapter } from "./startAdapter.js";
 import { writeAdapter } from "./writeAdapter.js";
@@ -125,7 +128,7 @@ async function execute(
     recompute: config.recompute,
   });
   const learningRate = schedule(config.schedule, { ...config, totalSteps });
-  const start = restore(paths.checkpoints, adapter, optimizer);
+  const { start, notes } = restore(paths.checkpoints, adapter, optimizer);
   onEvent({
     ...{ kind: "plan", memory, trainable, totalSteps, firstStep: start.step },
     parameters: parameterCount(model.config),
@@ -134,17 +137,23 @@ async function execute(
 
   const base = openSession(model, engine);
   const tuned = openSession(model, engine, adapter);
-  const log = openRunLog(folder, start.step);
+  const log = openRunLog(folder, start.step, {
+    interval: notes.interval,
+    hasPerplexity: config.objective === "sft",
+  });
   const began = performance.now();
   try {
     const learned = await openObjective(folder, prepared, base, onEvent);
-    const before = await assess("before", base, prepared, learned, onEvent);
+    const before = await assess("before", 0, base, prepared, learned, onEvent);
     // Every open program maps the weights; the ones not needed for a while are closed.
     await base.close();
     const trained = { tokens: 0, seconds: 0, loss: Number.NaN, accuracy: Number.NaN };
     const { hiddenSize } = model.config;
     const noise = config.neftune === undefined ? undefined : { alpha: config.neftune, hiddenSize };
-    let lastGood = start;
+    const run = { folder, prepared, session: tuned, adapter, optimizer, finish, log, notes, start };
+    const steps = followSteps({ ...run, learned, onEvent, signal });
+    // A run that had stopped early when it was killed has no step left.
+    const lastStep = hasStopped(config, notes) ? start.step : totalSteps;
     const options: TrainOptions = {
       program: await tuned.training(config.sequenceLength, {
         recompute: config.recompute,
@@ -155,40 +164,41 @@ async function execute(
       optimizer,
       schedule: learningRate,
       source,
-      totalSteps,
+      totalSteps: lastStep,
       objective: learned.objective,
       clipNorm: config.clipNorm,
       start,
       extraInputs: trainingInputs(adapter, config.seed, noise),
       onStep: async (report, state) => {
-        log.step(report);
         trained.tokens += report.targetTokens;
         trained.seconds += report.seconds;
         trained.loss = report.epochLoss;
         trained.accuracy = report.epochAccuracy;
-        onEvent({ kind: "step", report, totalSteps });
-        const due = state.step % config.saveEvery === 0 || state.step === totalSteps;
-        if (due || signal?.aborted) await save(paths.checkpoints, adapter, optimizer, state);
-        lastGood = state;
+        await steps.onStep(report, state);
       },
-      shouldStop: () => signal?.aborted ?? false,
+      shouldStop: steps.shouldStop,
     };
-    const steps = totalSteps - start.step;
-    if (steps >= worthTiming) {
-      onEvent({ kind: "pace", secondsPerStep: await measurePace(options, start), steps });
+    const toGo = lastStep - start.step;
+    if (toGo >= worthTiming) {
+      onEvent({ kind: "pace", secondsPerStep: await measurePace(options, start), steps: toGo });
     }
     const end = await train(options).catch(async (error) => {
-      // A refused step has changed nothing, so what was learned before it is kept, if the disk allows.
-      if (lastGood.step > start.step)
-        await save(paths.checkpoints, adapter, optimizer, lastGood).catch(() => {});
+      await steps.saveLast();
       throw error;
     });
     await tuned.close();
+    const [best] = bestOf(notes.validations, 1);
+    const stoppedEarly = hasStopped(config, notes);
+    const finished = end.step === totalSteps || stoppedEarly;
+    if (finished && config.useBest) {
+      loadCheckpoint(checkpointAt(paths.checkpoints, best!.step), parameters, optimizer);
+    }
     finish(parameters.values);
-    const finished = end.step === totalSteps;
     if (config.method === "lora") await writeAdapter(paths.adapter, adapter, model);
     else if (finished) await writeWhole(paths.model, adapter, model);
-    const after = finished ? await assess("after", tuned, prepared, learned, onEvent) : undefined;
+    const after = finished
+      ? await assess("after", end.step, tuned, prepared, learned, onEvent)
+      : undefined;
     const samples = (after?.samples ?? []).map(({ prompt, text }, i) => ({
       prompt,
       before: before.samples[i]!.text,
@@ -198,6 +208,8 @@ async function execute(
       run: folder,
       status: finished ? "finished" : "interrupted",
       steps: end.step,
+      stoppedEarly,
+      best,
       method: config.method,
       trainableParameters: trainable,
       loss: trained.loss,
@@ -207,7 +219,7 @@ async function execute(
       tokensPerSecond: trained.tokens / trained.seconds,
       seconds: (performance.now() - began) / 1000,
     };
-    if (finished) log.finish(samples, reportOf(result, prepared));
+    if (finished) log.finish(samples, notes.validations, reportOf(result, prepared));
     return result;
   } finally {
     log.close();
@@ -230,10 +242,12 @@ function refuseIgnored(config: FinetuneConfig): void {
   );
 }
 
-function restore(checkpoints: string, adapter: Adapter, optimizer: Optimizer): LoopState {
+function restore(
+  checkpoints: string,
+  { parameters }: Adapter,
+  optimizer: Optimizer,
+): { start: LoopState; notes: RunNotes } {
   const latest = latestCheckpoint(checkpoints);
-  return latest === undefined ? startState : loadCheckpoint(latest, adapter.parameters, optimizer);
+  if (latest === undefined) return { start: startState, notes: startOfRun() };
+  return { start: loadCheckpoint(latest, parameters, optimizer), notes: readNotes(latest) };
 }
-
-const save = (folder: string, adapter: Adapter, optimizer: Optimizer, state: LoopState) =>
-  saveCheckpoint(folder, adapter.parameters, optimizer, state, 2);

@@ -6,6 +6,7 @@ import { scheduleNames } from "../training/schedules.js";
 import { loraFields, methodFields } from "./loraConfig.js";
 import { objectiveFields } from "./objectiveConfig.js";
 import { optimizerFields, scheduleFields } from "./optimizationConfig.js";
+import { runningFields } from "./runningConfig.js";
 
 const count = z.int().positive();
 const fraction = z.number().min(0).lt(1);
@@ -94,7 +95,7 @@ export const finetuneSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("recompute activations in the backward pass: less memory, more time"),
-  saveEvery: count.default(200).describe("optimizer steps between checkpoints"),
+  ...runningFields,
   prompts: z
     .array(z.string())
     .default([])

@@ -2,7 +2,8 @@ import type { Dataset } from "../data/dataset.js";
 import type { MemoryPlan } from "../runtime/memory.js";
 import type { Assessment } from "../training/evaluate.js";
 import type { StepReport } from "../training/loop.js";
-import type { Sample } from "./runLog.js";
+import type { Validation } from "../training/validations.js";
+import type { Sample, StepMetrics } from "./runLog.js";
 
 /** What a run tells its caller while it goes on. */
 export type FinetuneEvent =
@@ -28,13 +29,24 @@ export type FinetuneEvent =
       readonly steps: number;
     }
   | { readonly kind: "step"; readonly report: StepReport; readonly totalSteps: number }
-  | { readonly kind: "evaluation"; readonly when: "before" | "after"; readonly result: Assessment }
+  | { readonly kind: "metrics"; readonly metrics: StepMetrics }
+  | {
+      readonly kind: "evaluation";
+      readonly when: Moment;
+      readonly step: number;
+      readonly result: Assessment;
+    }
   | {
       readonly kind: "sample";
-      readonly when: "before" | "after";
+      readonly when: Moment;
+      readonly step: number;
       readonly prompt: string;
       readonly text: string;
-    };
+    }
+  | { readonly kind: "checkpoint"; readonly step: number; readonly path: string };
+
+/** Before the first step, after the last one, or between. */
+export type Moment = "before" | "during" | "after";
 
 export interface FinetuneResult {
   readonly run: string;
@@ -43,6 +55,10 @@ export interface FinetuneResult {
   readonly steps: number;
   /** What came of it: an adapter in the run folder's `adapter`, or a whole model in its `model`. */
   readonly method: "lora" | "full";
+  /** Whether validations without an improvement ended the run. */
+  readonly stoppedEarly: boolean;
+  /** The lowest held-out loss during training, where it was measured. */
+  readonly best: Validation | undefined;
   readonly trainableParameters: number;
   /** Of the last epoch that was worked on, as Keras reports it. */
   readonly loss: number;

@@ -27,7 +27,6 @@ export function reportOf(result: FinetuneResult, { config, model, dataset }: Pre
     title: `Fine-tuning of ${model.name}`,
     model: model.name,
     facts: Object.entries(facts).map(([label, value]) => ({ label, value })),
-    validation: [],
     command:
       result.method === "full"
         ? `npx facet chat --model ${result.run}/model`

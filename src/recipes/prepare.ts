@@ -22,6 +22,7 @@ import { preferenceLossOf, requireFitting } from "./objectiveConfig.js";
 import { builtInModel, type DecidedConfig, decide } from "./openChoices.js";
 import { openDataset } from "./openDataset.js";
 import { fileDigests, versions } from "./runFolder.js";
+import { requireRunning } from "./runningConfig.js";
 import { wholeTensors } from "./wholeTensors.js";
 
 /** A run's configuration, and what it names, opened. */
@@ -65,6 +66,7 @@ export async function prepare(
     download,
   );
   requireTargets(dataset.train.report);
+  requireRunning(config, dataset.validation !== undefined);
   const { examples: chosen, rejected } = dataset.train;
   const order = { ...config, padId: tokenizer.padId, mix: mixOf(config, dataset) };
   const source =

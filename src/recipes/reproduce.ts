@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { fileDigest } from "../data/digest.js";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
 import { type FinetuneHooks, startRun } from "./finetune.js";
@@ -11,7 +12,7 @@ export interface Reproduction {
   readonly run: string;
   /** The folder of the repetition. */
   readonly repeated: string;
-  /** Whether every file of the adapter has the same bytes. */
+  /** Whether every file of the adapter, or of the model that was trained whole, has the same bytes. */
   readonly identical: boolean;
   readonly files: readonly { readonly name: string; readonly identical: boolean }[];
   /** The first step whose loss or gradient norm is another; none where all are equal. */
@@ -52,7 +53,8 @@ export async function reproduce(
     );
   }
   const [then, now] = [runPaths(saved.folder), runPaths(result.run)];
-  const files = compareFolders(then.adapter, now.adapter);
+  const made = saved.config.method === "full" ? "model" : "adapter";
+  const files = await compareFolders(then[made], now[made]);
   return {
     run: saved.folder,
     repeated: result.run,
@@ -93,13 +95,16 @@ function changedVersions(saved: SavedRun): Reproduction["versions"] {
     .filter(({ was, now }) => was !== now);
 }
 
-function compareFolders(then: string, now: string): Reproduction["files"] {
+/** By digests, because a whole model may not fit into memory. */
+async function compareFolders(then: string, now: string): Promise<Reproduction["files"]> {
   const names = new Set([...readdirSync(then), ...readdirSync(now)]);
-  return [...names].sort().map((name) => {
-    const [a, b] = [join(then, name), join(now, name)];
-    const both = existsSync(a) && existsSync(b);
-    return { name, identical: both && readFileSync(a).equals(readFileSync(b)) };
-  });
+  return Promise.all(
+    [...names].sort().map(async (name) => {
+      const [a, b] = [join(then, name), join(now, name)];
+      const both = existsSync(a) && existsSync(b);
+      return { name, identical: both && (await fileDigest(a)) === (await fileDigest(b)) };
+    }),
+  );
 }
 
 function firstDifference(then: string, now: string): number | undefined {

@@ -16,6 +16,7 @@ export const runPaths = (folder: string) => ({
   adapter: join(folder, "adapter"),
   model: join(folder, "model"),
   samples: join(folder, "samples.jsonl"),
+  samplesDuring: join(folder, "samples-during.jsonl"),
   report: join(folder, "report.html"),
 });
 

@@ -16,7 +16,7 @@ import type { Optimizer, StateTensor } from "./optimizers/optimizer.js";
  *
  *   step-000100/parameters.safetensors   trainable variables
  *               optimizer.safetensors    the optimizer's state, as <what>/<variable>
- *               state.json               optimizer step, loop state, data cursor
+ *               state.json               optimizer step, loop state, data cursor, the caller's notes
  */
 const files = {
   parameters: "parameters.safetensors",
@@ -38,29 +38,40 @@ const stateSchema = z.strictObject({
       counted: count,
     }),
   }),
+  notes: z.unknown().optional(),
 });
 
 const checkpointName = (step: number) => `step-${String(step).padStart(6, "0")}`;
 
-/** Writes a checkpoint and then removes all but the newest `keep`. Returns its folder. */
+/** What a checkpoint may have besides. */
+export interface CheckpointExtras {
+  /** Steps whose checkpoints are kept, however old. */
+  readonly besides?: readonly number[];
+  /** What the caller has to know to go on, as JSON. */
+  readonly notes?: unknown;
+}
+
+/** Writes a checkpoint and then removes all but the newest `keep` and those that are kept `besides`. Returns its folder. */
 export async function saveCheckpoint(
   folder: string,
   parameters: Parameters,
   optimizer: Optimizer,
   loop: LoopState,
   keep: number,
+  { besides = [], notes }: CheckpointExtras = {},
 ): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const target = join(folder, checkpointName(loop.step));
   await writeFolderAtomic(target, (temporary) => {
     writeSafetensors(join(temporary, files.parameters), tensors(variablesOf(parameters)));
     writeSafetensors(join(temporary, files.optimizer), tensors(optimizer.state));
-    const state = { optimizer: { name: optimizer.name, step: optimizer.step }, loop };
+    const state = { optimizer: { name: optimizer.name, step: optimizer.step }, loop, notes };
     writeFileSync(join(temporary, files.state), JSON.stringify(state, null, 2));
   });
   const all = checkpoints(folder);
+  const kept = new Set(besides.map(checkpointName));
   for (const old of all.slice(0, Math.max(0, all.length - keep))) {
-    rmSync(join(folder, old), { recursive: true });
+    if (!kept.has(old)) rmSync(join(folder, old), { recursive: true });
   }
   return target;
 }
@@ -79,6 +90,13 @@ export function latestCheckpoint(folder: string): string | undefined {
   return newest === undefined ? undefined : join(folder, newest);
 }
 
+/** The checkpoint of a step. */
+export const checkpointAt = (folder: string, step: number): string =>
+  join(folder, checkpointName(step));
+
+/** The notes that a checkpoint was saved with. */
+export const checkpointNotes = (checkpoint: string): unknown => readState(checkpoint).notes;
+
 /**
  * Restores parameters, the optimizer's state and the loop's. Throws a FacetError when the checkpoint belongs to
  * another optimizer or does not hold exactly these variables.
@@ -88,10 +106,7 @@ export function loadCheckpoint(
   parameters: Parameters,
   optimizer: Optimizer,
 ): LoopState {
-  const path = join(checkpoint, files.state);
-  const parsed = stateSchema.safeParse(readStrictJson(path));
-  if (!parsed.success) throw new FacetError(`${path}: ${z.prettifyError(parsed.error)}`);
-  const state = parsed.data;
+  const state = readState(checkpoint);
   if (state.optimizer.name !== optimizer.name) {
     throw new FacetError(
       `${checkpoint} was written by optimizer ${state.optimizer.name}, this run uses ${optimizer.name}.`,
@@ -105,6 +120,13 @@ export function loadCheckpoint(
   for (const { into, data } of restored) into.set(data);
   optimizer.step = state.optimizer.step;
   return state.loop;
+}
+
+function readState(checkpoint: string): z.output<typeof stateSchema> {
+  const path = join(checkpoint, files.state);
+  const parsed = stateSchema.safeParse(readStrictJson(path));
+  if (parsed.success) return parsed.data;
+  throw new FacetError(`${path}: ${z.prettifyError(parsed.error)}`);
 }
 
 type Tensors = ReadonlyMap<string, StateTensor>;

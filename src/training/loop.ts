@@ -1,7 +1,6 @@
 import type { Batch } from "../data/batches.js";
 import type { Executable, HostTensor } from "../engines/engine.js";
 import type { Parameters } from "../engines/parameters.js";
-import { FacetError } from "../errors.js";
 import {
   computeGradient,
   type GradientResult,
@@ -11,6 +10,7 @@ import {
   partNorms,
 } from "./gradient.js";
 import type { Optimizer } from "./optimizers/optimizer.js";
+import { refuseBadStep } from "./refuseStep.js";
 import type { Schedule } from "./schedules.js";
 
 /** The data of a run: the micro-batches of any optimizer step, from nothing but its place. */
@@ -50,6 +50,7 @@ export interface StepReport extends GradientResult {
   readonly epochLoss: number;
   readonly epochAccuracy: number;
   readonly epochEnded: boolean;
+  /** Before clipping. */
   readonly gradientNorm: number;
   /** The same of each part of the model, before clipping (see `partNorms`). */
   readonly partNorms: Readonly<Record<string, number>>;
@@ -98,7 +99,7 @@ export async function train(options: TrainOptions): Promise<LoopState> {
     const gradientNorm = globalNorm(parameters.gradients);
     const learningRate = schedule(state.step);
     const norms = partNorms(parameters);
-    refuseBadStep(result, norms, gradientNorm, state.step + 1, learningRate);
+    refuseBadStep(result, { step: done + 1, gradientNorm, learningRate }, parameters);
     clip(parameters.gradients, gradientNorm, options.clipNorm);
     optimizer.update(parameters.values, parameters.gradients, learningRate);
 
@@ -135,30 +136,6 @@ function addTotals(totals: EpochTotals, result: GradientResult): EpochTotals {
     correct: totals.correct + result.correct,
     counted: totals.counted + result.counted,
   };
-}
-
-function refuseBadStep(
-  result: GradientResult,
-  parts: Readonly<Record<string, number>>,
-  norm: number,
-  step: number,
-  rate: number,
-): void {
-  if (!Number.isFinite(result.loss) || !Number.isFinite(norm)) {
-    const bad = Object.keys(parts).filter((part) => !Number.isFinite(parts[part]));
-    const where = bad.length === Object.keys(parts).length ? "" : ` of ${bad.join(", ")}`;
-    const what = Number.isFinite(result.loss) ? `gradient${where}` : "loss";
-    throw new FacetError(
-      `The ${what} is not a finite number at step ${step} (learning rate ${rate}). The run stopped ` +
-        "before this step changed anything. Start again with a lower learning rate or with gradient clipping.",
-    );
-  }
-  if (norm === 0) {
-    throw new FacetError(
-      `Every gradient is zero at step ${step}, so nothing can be learned. Check that the adapter ` +
-        "reaches the loss and that the rows have target tokens.",
-    );
-  }
 }
 
 function clip(gradients: Float32Array, norm: number, limit: number | undefined): void {

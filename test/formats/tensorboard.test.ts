@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { FacetError } from "../../src/errors.js";
 import { crc32c } from "../../src/formats/crc32c.js";
 import { createEventWriter } from "../../src/formats/tensorboard.js";
-import { type Event, EventSchema } from "../../src/formats/tensorboard_pb.js";
+import { type Event, EventSchema, type HistogramProto } from "../../src/formats/tensorboard_pb.js";
 import { temporaryFolder } from "./temporaryFolder.js";
 
 const at = temporaryFolder();
@@ -66,6 +66,28 @@ describe("createEventWriter", () => {
         new RegExp(`^events\\.out\\.tfevents\\.\\d{10}\\..+\\.${process.pid}\\.\\d+$`),
       );
     }
+  });
+
+  it("writes histograms of 30 buckets of one width", () => {
+    const writer = createEventWriter(at());
+    writer.histogram("w", 7, Float32Array.of(-1, 0, 0.5, 0.5, 2));
+    writer.histogram("same", 7, Float32Array.of(3, 3));
+    writer.close();
+    const histograms = events().flatMap(({ what }) =>
+      what.case === "summary" ? [what.value.value[0]!.value.value as HistogramProto] : [],
+    );
+    const [spread, same] = histograms;
+    expect(spread).toMatchObject({ min: -1, max: 2, num: 5, sum: 2, sumSquares: 5.5 });
+    expect(spread!.bucketLimit).toHaveLength(30);
+    expect(spread!.bucketLimit[9]).toBeCloseTo(0, 12);
+    expect(spread!.bucketLimit[29]).toBe(2);
+    expect(spread!.bucket.map((n, i) => [i, n]).filter(([, n]) => n! > 0)).toEqual([
+      [0, 1],
+      [10, 1],
+      [15, 2],
+      [29, 1],
+    ]);
+    expect(same!.bucket[0]).toBe(2);
   });
 
   it("begins with the version, then has one record per scalar", () => {

@@ -19,6 +19,15 @@ interface Change {
   readonly given?: Partial<FinetuneInput>;
 }
 
+const diverging = {
+  optimizer: "sgd",
+  momentum: 0.99,
+  learningRate: 3,
+  epochs: 9,
+  maxSteps: 50,
+} as const;
+const validating = { validationSplit: 0.4, evaluateEvery: 1 };
+
 /** For every option another value, and what the option needs beside it. */
 const changes: Readonly<Record<string, Change>> = {
   model: { to: { model: place("other") } },
@@ -75,7 +84,19 @@ const changes: Readonly<Record<string, Change>> = {
   groupByLength: { to: { groupByLength: false } },
   shuffle: { to: { shuffle: false } },
   recompute: { to: { recompute: true } },
+  logEvery: { to: { logEvery: 2 } },
+  histogramEvery: { to: { histogramEvery: 2 } },
+  evaluateEvery: { to: { evaluateEvery: 2 }, given: { validationSplit: 0.4 } },
+  evaluateEpochs: { to: { evaluateEpochs: 0.5 }, given: { validationSplit: 0.4 } },
+  patience: { to: { patience: 1 }, given: { ...validating, learningRate: 1 } },
+  minDelta: { to: { minDelta: 9 }, given: { ...validating, patience: 1, learningRate: 1e-3 } },
+  sampleEvery: { to: { sampleEvery: 2 }, given: { prompts: ["Why?"] } },
   saveEvery: { to: { saveEvery: 1 } },
+  keepLast: { to: { keepLast: 4 }, given: { saveEvery: 1 } },
+  keepBest: { to: { keepBest: 2 }, given: { ...validating, learningRate: 1, epochs: 2 } },
+  useBest: { to: { useBest: true }, given: { ...validating, learningRate: 1 } },
+  divergence: { to: { divergence: 1e-3 }, given: diverging },
+  constantSteps: { to: { constantSteps: 2 }, given: { learningRate: 1e-12, limit: 2, epochs: 4 } },
   prompts: { to: { prompts: ["Why?"] } },
   sampleLength: { to: { sampleLength: 24 }, given: { prompts: ["Why?"] } },
   repetitionPenalty: { to: { repetitionPenalty: 5 }, given: { prompts: ["Why?"] } },
@@ -128,12 +149,24 @@ async function traces(input: FinetuneInput): Promise<Record<string, string>> {
       return engine.compile(program, options);
     },
   };
-  const { run } = await finetune(input, watched);
+  const run = input.run!;
+  try {
+    await finetune(input, watched);
+  } catch (error) {
+    const { message } = error as Error;
+    // Only a watchdog may stop the run.
+    expect(message).toMatch(/diverges|nothing is learned/);
+    found.error = message;
+  }
   for (const file of readdirSync(run, { recursive: true, encoding: "utf8" }).sort()) {
     const path = join(run, file);
+    if (file.startsWith("events.out")) found.events = `${statSync(path).size} bytes`;
     const isClocked = /run\.json|report\.html|events\.out/.test(file);
     if (isClocked || statSync(path).isDirectory()) continue;
-    const bytes = readFileSync(path, "latin1").replaceAll(/"tokens_per_second":[^,}]*/g, "");
+    const bytes = readFileSync(path, "latin1").replaceAll(
+      /"(tokens_per_second|memory)":[^,}]*/g,
+      "",
+    );
     found[relative(folder, path)] = createHash("sha256").update(bytes).digest("hex");
   }
   rmSync(run, { recursive: true });

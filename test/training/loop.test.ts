@@ -172,7 +172,7 @@ describe("a bad step is refused before it changes anything", () => {
         gradient[1] = Number.NaN;
         return loss;
       },
-      /The gradient is not a finite number at step 2 \(learning rate 0\.5\)/,
+      /The gradient is not a finite number at step 2 \(learning rate 0\.5\)\. Going back from the loss, the gradient of \w+ is the first that is not finite \(1 of 1 are not\)/,
     ],
     [
       "an infinite gradient",
