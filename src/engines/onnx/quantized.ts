@@ -59,7 +59,13 @@ export function dequantizeRows(
 /** Rounds the other operand to int8 blocks, and multiplies integers (`accuracy_level` 4 of MatMulNBits). */
 const int8Activations = 4;
 
-/** x Wᵀ with the activations rounded to int8 blocks. x `[N, in]`, weight `[out, in]`. */
+/** Most values of a product. The engine needs the memory for packing one twice, for a moment. */
+const productValues = 2 ** 26;
+
+/**
+ * x Wᵀ with the activations rounded to int8 blocks. x `[N, in]`, weight `[out, in]`. A large weight is multiplied in
+ * parts, each some rows of it.
+ */
 export function quantizedProduct(
   model: ModelBuilder,
   x: string,
@@ -67,17 +73,29 @@ export function quantizedProduct(
   outputs: readonly string[],
 ): void {
   const { name, region, scales, rows, columns, bits, blocks } = layout(weight);
+  const options = { block_size: quantizedBlock, accuracy_level: int8Activations };
   const blockBytes = (quantizedBlock * bits) / 8;
-  const values = model.weight(`${name}:blocks`, [rows, blocks, blockBytes], "uint8", region);
-  const scale = model.weight(`${name}:scales`, [rows, blocks], "float32", scales);
-  const attributes = {
-    K: columns,
-    N: rows,
-    bits,
-    block_size: quantizedBlock,
-    accuracy_level: int8Activations,
+  const part = (start: number, count: number) => {
+    const of = (whole: FileRegion): FileRegion => {
+      const rowBytes = whole.byteLength / rows;
+      return { ...whole, offset: whole.offset + start * rowBytes, byteLength: count * rowBytes };
+    };
+    const at = `${name}:${start}+${count}`;
+    return [
+      model.weight(`${at} blocks`, [count, blocks, blockBytes], "uint8", of(region)),
+      model.weight(`${at} scales`, [count, blocks], "float32", of(scales)),
+    ];
   };
-  model.emit("MatMulNBits", [x, values, scale], attributes, { outputs, domain: microsoft });
+  const most = Math.max(1, Math.floor(productValues / columns));
+  const starts = Array.from({ length: Math.ceil(rows / most) }, (_, i) => i * most);
+  const products = starts.map((start) => {
+    const count = Math.min(most, rows - start);
+    const attributes = { K: columns, N: count, bits, ...options };
+    const whole = starts.length === 1 ? { outputs } : {};
+    const inputs = [x, ...part(start, count)];
+    return model.emit("MatMulNBits", inputs, attributes, { ...whole, domain: microsoft });
+  });
+  if (starts.length > 1) model.emit("Concat", products, { axis: 1 }, { outputs });
 }
 
 /** Whether the engine multiplies integers, whose kernels only run on weights that were packed when the program was opened. */
