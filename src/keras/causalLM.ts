@@ -9,6 +9,7 @@ import type { DownloadHooks } from "../hub/download.js";
 import { type OpenModel, openModel, storedType } from "../hub/openModel.js";
 import type { WeightType } from "../hub/weightTypes.js";
 import { toPeft } from "../lora/peft.js";
+import { quantisedBase } from "../recipes/quantisedBase.js";
 import { renderSummary, summarize } from "../recipes/summary.js";
 import { openSession, type Session } from "../runtime/session.js";
 import { generateIds, generateTexts, streamText } from "../runtime/text.js";
@@ -159,13 +160,17 @@ export class GemmaCausalLM {
 
   /**
    * Writes a preset's folder that Keras and Facet open, in the type that the model is stored in. As in Keras, an enabled
-   * adapter is merged into the weights. Throws a FacetError for a model without a tokenizer.
+   * adapter is merged into the weights. On the console it says when these were quantised. Throws a FacetError for a model
+   * without a tokenizer.
    */
   async saveToPreset(folder: string): Promise<void> {
     const { adapter } = this.backbone;
     const checkpoint = readHuggingFace(this.model.folder);
     const merged = adapter ? mergeAdapter(checkpoint, toPeft(adapter).matrices) : checkpoint;
     await writeKerasPreset(folder, merged, { dtype: storedType(this.model) });
+    for (const warning of quantisedBase(this.model, adapter ? "merge" : "convert")) {
+      console.warn(warning);
+    }
   }
 
   /** Frees the compiled programs. */

@@ -13,6 +13,6 @@ export function quantisedBase(
     ];
   }
   return [
-    `${lost}: the adapter is merged into what is left of them. Give the unquantised model with --model instead; or export the adapter alone, and use it beside the quantised model.`,
+    `${lost}: the adapter is merged into what is left of them. Give the unquantised model instead; or export the adapter alone, and use it beside the quantised model.`,
   ];
 }

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { writeGguf } from "../../src/checkpoints/gguf.js";
+import { readHuggingFace } from "../../src/checkpoints/huggingFace.js";
 import { views } from "../../src/engines/parameters.js";
 import { readFloat32, readSafetensorsHeader } from "../../src/formats/safetensors.js";
 import {
@@ -279,6 +281,20 @@ describe("LoRA weights", () => {
       expect(Math.abs(theirs.data[i]! - value)).toBeLessThan(2e-5);
     });
     await Promise.all([lm.close(), saved.close()]);
+  });
+
+  test("of a quantised model it says what is saved", async () => {
+    const [place, warn] = [temporaryFolder(), vi.spyOn(console, "warn").mockReturnValue()];
+    vi.stubEnv("FACET_HOME", place);
+    const gguf = join(place, "tiny.gguf");
+    writeGguf(gguf, readHuggingFace(tinyModelFolder()), { type: "Q8_0" });
+    const lm = await GemmaCausalLM.fromPreset(gguf);
+    await lm.saveToPreset(join(place, "saved"));
+    const said = expect.stringContaining("The weights of tiny are quantised (Q8_0)");
+    expect(warn.mock.calls).toEqual([[said]]);
+    warn.mockRestore();
+    vi.unstubAllEnvs();
+    await lm.close();
   });
 
   test("what is saved is the exact PEFT twin, and loads back", async () => {

@@ -45,7 +45,7 @@ describe("weights that were quantised are never taken for whole ones", () => {
     const { warnings } = await exported("q4.gguf", to, out);
     expect(warnings).toEqual([
       expect.stringMatching(
-        /^The weights of .*q4.* are quantised \(Q4_0, Q8_0\), and .* merged into what is left of them\. Give the unquantised model with --model/,
+        /^The weights of .*q4.* are quantised \(Q4_0, Q8_0\), and .* merged into what is left of them\. Give the unquantised model instead/,
       ),
     ]);
   });
