@@ -20,7 +20,7 @@ import {
   printable,
   printJson,
 } from "./output.js";
-import { preparedNotice } from "./preparedData.js";
+import { preparedNotice, sharesText } from "./preparedData.js";
 import { openTrainingView, type TrainingView } from "./trainingView.js";
 
 /** Runs a fine-tuning and shows how it goes; the result goes to stdout, all else to stderr. */
@@ -62,6 +62,7 @@ export function showEvent(view: TrainingView, event: FinetuneEvent): void {
       view.say(`Data: ${path}, template ${JSON.stringify(template.name)}`);
       const lines = preparedNotice(train.report);
       if (validation !== undefined) lines.push(`${count(validation.report.kept)} rows held out`);
+      if (event.shares !== undefined) lines.push(`an epoch has ${sharesText(event.shares)}`);
       for (const line of lines) view.say(`  ${line}`);
       return;
     }

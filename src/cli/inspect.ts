@@ -23,6 +23,7 @@ const schema = z.strictObject({
   model: modelField.optional().describe("model whose tokenizer is to be used"),
   tokenizer: z.string().optional().describe("tokenizer.model file, instead of --model"),
   data: data.describe("data to look at: file, folder, or what to download"),
+  mix: finetuneSchema.shape.mix,
   filter,
   columns,
   template,
@@ -51,7 +52,7 @@ export const inspectCommand = (): Command =>
       schema,
       notes: [
         "Rows are prepared exactly as finetune prepares them with the same options. Rows are compared without case and white space; near duplicates have at least 80 % of their runs of three words in common, and are looked for among the first 200,000 rows.",
-        '--json prints {"data", "template", "rows", "filtered_out", "held_out", "kept", "dropped": {reason: [{"file", "line"}]} (with "unit": "row" where rows are counted: JSON, Parquet, text), "truncated", "target_tokens", "target_share", "padding_share", "packed": {"rows", "padding_share"}, "lengths": {"min", "mean", "median", "p95", "max", "total"}, "histogram": [{"from", "to", "count"}], "warnings": [{"kind", "message", "places": [{"file", "line"}]}], "duplicates": [{"row", "of", "similarity", "leak"}], "row": {"file", "line", "truncated", "tokens": [{"id", "piece", "target"}]}}, with --preferences also "rejected", as "row". Lengths count tokens before truncation.',
+        '--json prints {"data", "template", "rows", "filtered_out", "held_out", "kept", "dropped": {reason: [{"file", "line"}]} (with "unit": "row" where rows are counted: JSON, Parquet, text), "truncated", "target_tokens", "target_share", "padding_share", "packed": {"rows", "padding_share"}, "lengths": {"min", "mean", "median", "p95", "max", "total"}, "histogram": [{"from", "to", "count"}], "warnings": [{"kind", "message", "places": [{"file", "line"}]}], "duplicates": [{"row", "of", "similarity", "leak"}], "row": {"file", "line", "truncated", "tokens": [{"id", "piece", "target"}]}}, with --mix also "mix": [{"data", "examples"}], with --preferences also "rejected", as "row". Lengths count tokens before truncation.',
       ],
       examples: [
         "facet inspect --model facet_nano_en --data notes.jsonl",

@@ -4,7 +4,7 @@ import type { LengthBucket } from "../data/lengths.js";
 import type { DataReport, ShownExample } from "../recipes/inspectData.js";
 import { facts, wrap } from "./layout.js";
 import { colours, count, outputWidth, percent, plural, print, printable } from "./output.js";
-import { firstPlaces, preparedNotice } from "./preparedData.js";
+import { firstPlaces, preparedNotice, sharesText } from "./preparedData.js";
 
 /** The report as the document that `--json` prints. */
 export function inspectionJson(report: DataReport, rows: readonly ShownExample[]) {
@@ -22,6 +22,7 @@ export function inspectionJson(report: DataReport, rows: readonly ShownExample[]
     target_tokens: prepared.targetTokens,
     target_share: targetShare,
     padding_share: paddingShare,
+    ...(report.shares && { mix: report.shares }),
     packed: { rows: report.packed.rows, padding_share: report.packed.paddingShare },
     lengths: { min, mean, median, p95, max, total: tokens },
     histogram,
@@ -56,6 +57,7 @@ export function printInspection(report: DataReport, rows: readonly ShownExample[
           "Lengths",
           `${min} to ${max} tokens, mean ${mean.toFixed(1)}, median ${median}, 95 % up to ${p95}`,
         ],
+        ...(report.shares ? [["Mix", `${sharesText(report.shares)} in an epoch`] as const] : []),
         ["Targets", `${percent(targetShare)} of the tokens`],
         ["Padding", `${percent(paddingShare)} if every row were padded to the sequence length`],
         ["Packed", `${plural(packed.rows, "row")} with ${percent(packed.paddingShare)} padding`],

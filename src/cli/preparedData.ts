@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { PrepareReport } from "../data/prepareReport.js";
 import type { Place } from "../data/rows.js";
+import type { Share } from "../recipes/dataMix.js";
 import { count, plural } from "./output.js";
 
 /** Where the first few of some rows are; `files` are those that were read. */
@@ -13,6 +14,15 @@ export function firstPlaces(places: readonly Place[], files: PrepareReport["file
   const lines = first.map(({ line }) => line).join(", ");
   return `${first[0]?.unit ?? "line"}${places.length === 1 ? "" : "s"} ${lines}${more}`;
 }
+
+/** "90 rows of a.jsonl, 30 of b.jsonl". */
+export const sharesText = (shares: readonly Share[]): string =>
+  shares
+    .map(
+      ({ data, examples }, i) =>
+        `${i === 0 ? plural(examples, "row") : count(examples)} of ${basename(data)}`,
+    )
+    .join(", ");
 
 /** What became of the rows, one statement per line. */
 export function preparedNotice(report: PrepareReport): string[] {

@@ -107,13 +107,13 @@ async function execute(
   engine: Engine,
   { onEvent = () => {}, signal }: FinetuneHooks,
 ): Promise<FinetuneResult> {
-  const { config, model, dataset, source, totalSteps } = prepared;
+  const { config, model, dataset, shares, source, totalSteps } = prepared;
   const adapter = await startAdapter(folder, prepared, engine);
   const { parameters } = adapter;
   const paths = runPaths(folder);
   const trainable = parameters.values.length;
   const microBatchSize = config.microBatchSize ?? config.batchSize;
-  onEvent({ kind: "data", dataset });
+  onEvent({ kind: "data", dataset, shares });
 
   const { optimizer, finish } = optimizerOf(config, parameters.slots);
   const memory = planMemory(model.config, model.frozen, {

@@ -3,13 +3,19 @@ import type { MemoryPlan } from "../runtime/memory.js";
 import type { Assessment } from "../training/evaluate.js";
 import type { StepReport } from "../training/loop.js";
 import type { Validation } from "../training/validations.js";
+import type { Share } from "./dataMix.js";
 import type { Sample, StepMetrics } from "./runLog.js";
 
 /** What a run tells its caller while it goes on. */
 export type FinetuneEvent =
   /** Options that were left open, and what they are now. */
   | { readonly kind: "chosen"; readonly options: Readonly<Record<string, string | number>> }
-  | { readonly kind: "data"; readonly dataset: Dataset }
+  | {
+      readonly kind: "data";
+      readonly dataset: Dataset;
+      /** What an epoch visits, where data sets are mixed. */
+      readonly shares: readonly Share[] | undefined;
+    }
   | {
       readonly kind: "plan";
       readonly memory: MemoryPlan;

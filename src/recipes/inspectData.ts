@@ -10,9 +10,11 @@ import { scannedRows } from "../data/scannedRows.js";
 import { textFlaws } from "../data/textFlaws.js";
 import { type DataWarning, dataWarnings } from "../data/warnings.js";
 import type { DownloadHooks } from "../hub/download.js";
+import { mixOf, type Share, sharesOf } from "./dataMix.js";
 import { type DataConfig, dataNames, datasetOptions } from "./openDataset.js";
 
 export interface InspectOptions extends DataConfig {
+  readonly mix?: readonly number[] | undefined;
   readonly sequenceLength: number;
   readonly validationSplit: number;
   readonly preferences: boolean;
@@ -40,6 +42,8 @@ export interface DataReport {
   readonly heldOut: number;
   /** Of the rows for training. */
   readonly inspection: Inspection;
+  /** What an epoch would visit, where data sets are mixed. */
+  readonly shares: readonly Share[] | undefined;
   /** What `--packing` would make of one epoch: rows, and the share of them that would be padding. */
   readonly packed: { readonly rows: number; readonly paddingShare: number };
   readonly duplicates: readonly Duplicate[];
@@ -72,6 +76,7 @@ export async function inspectData(
     ...{ rows: rows.total, filteredOut: rows.filteredOut, duplicates: findings.duplicates },
     heldOut: dataset.validation?.report.kept ?? 0,
     inspection: inspectPrepared(train, sequenceLength),
+    shares: sharesOf(options, mixOf(options.mix, dataset)),
     packed: packedShare(train.examples, sequenceLength),
     warnings: dataWarnings(train, reader.tokenizer.unkId, findings),
     index: line === undefined ? 0 : indexOf(train.examples, line),

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { isTemplateFile } from "../data/chooseRowTemplate.js";
 import type { Dataset } from "../data/dataset.js";
-import { type Mix, mixShares } from "../data/mix.js";
 import { requireTargets } from "../data/prepareReport.js";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
@@ -17,6 +16,7 @@ import { requireTokenizer } from "../runtime/session.js";
 import type { BatchSource } from "../training/loop.js";
 import { pairSource } from "../training/preferences.js";
 import { exampleSource } from "../training/sources.js";
+import { mixOf, type Share, sharesOf } from "./dataMix.js";
 import type { FinetuneConfig } from "./finetuneConfig.js";
 import { preferenceLossOf, requireFitting } from "./objectiveConfig.js";
 import { builtInModel, type DecidedConfig, decide } from "./openChoices.js";
@@ -30,6 +30,8 @@ export interface Prepared {
   readonly config: DecidedConfig;
   readonly model: OpenModel;
   readonly dataset: Dataset;
+  /** What an epoch visits, where data sets are mixed. */
+  readonly shares: readonly Share[] | undefined;
   readonly adapter: Adapter;
   /** The batches of training. */
   readonly source: BatchSource;
@@ -68,7 +70,9 @@ export async function prepare(
   requireTargets(dataset.train.report);
   requireRunning(config, dataset.validation !== undefined);
   const { examples: chosen, rejected } = dataset.train;
-  const order = { ...config, padId: tokenizer.padId, mix: mixOf(config, dataset) };
+  const mix = mixOf(config.mix, dataset);
+  const shares = sharesOf(config, mix);
+  const order = { ...config, padId: tokenizer.padId, mix };
   const source =
     rejected === undefined
       ? exampleSource(chosen, { ...order, packTo: config.packing ? sequenceLength : undefined })
@@ -78,19 +82,10 @@ export async function prepare(
   for (let epoch = 0; epoch < config.epochs && totalSteps < most; epoch++) {
     totalSteps += source.stepsIn(epoch);
   }
-  return { config, model, dataset, adapter, source, totalSteps: Math.min(totalSteps, most) };
-}
-
-function mixOf({ mix: weights }: FinetuneConfig, { counts }: Dataset): Mix | undefined {
-  if (weights === undefined) return undefined;
-  if (weights.length !== counts.length) {
-    throw new FacetError(
-      `--mix has ${weights.length} weights for ${counts.length} data sets. Give one for each --data.`,
-    );
-  }
-  const mix = { counts, weights };
-  mixShares(mix);
-  return mix;
+  return {
+    ...{ config, model, dataset, shares, adapter, source },
+    totalSteps: Math.min(totalSteps, most),
+  };
 }
 
 /** What run.json holds: enough to repeat the run, and to notice when it could not be the same. */

@@ -112,6 +112,7 @@ describe("facet finetune", () => {
     const whole = await finetune(...options, "--run", "mixed", "--json");
     expect(whole).toMatchObject({ code: 0 });
     expect(whole.stderr).toContain("42 rows of 42 kept");
+    expect(whole.stderr).toContain("an epoch has 32 rows of rows.jsonl, 10 of more.jsonl");
     const { steps } = JSON.parse(whole.stdout);
     // Rows of 64 tokens hold several examples: fewer steps than three times 42 rows by two.
     expect(steps).toBeLessThan(63);

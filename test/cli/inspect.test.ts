@@ -119,6 +119,20 @@ describe.concurrent("facet inspect", () => {
     expect((await run(...args)).stderr).toContain("error: report.html exists");
   });
 
+  it("says what an epoch of several data sets has", async () => {
+    const sets = ["--data", "mixed.jsonl", "--data", "chat.jsonl", "--model", "facet_nano_en"];
+    const { stdout } = await runFacet(["inspect", ...sets, "--mix", "1,1", "--json"], folder);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ...{ rows: 7, kept: 4 },
+      mix: [
+        { data: "mixed.jsonl", examples: 2 },
+        { data: "chat.jsonl", examples: 2 },
+      ],
+    });
+    const shown = await runFacet(["inspect", ...sets, "--mix", "1,1"], folder);
+    expect(shown.stdout).toMatch(/^Mix +2 rows of mixed.jsonl, 2 of chat.jsonl in an epoch$/m);
+  });
+
   it("shows both answers of a preference", async () => {
     writeRows(join(folder, "pairs.jsonl"), [{ prompt: "Hi ", chosen: "Hello", rejected: "No" }]);
     const args = ["--data", "pairs.jsonl", "--tokenizer", "tiny/tokenizer.model", "--json"];
