@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   generate: async () => (await import("./generate.js")).generateCommand(),
   chat: async () => (await import("./chat.js")).chatCommand(),
   evaluate: async () => (await import("./evaluate.js")).evaluateCommand(),
+  sweep: async () => (await import("./sweep.js")).sweepCommand(),
   compare: async () => (await import("./compare.js")).compareCommand(),
   export: async () => (await import("./export.js")).exportCommand(),
   import: async () => (await import("./import.js")).importCommand(),
