@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-
 import { presetOnThisMachine } from "../src/hub/locate.js";
 import type { Bench, Case } from "./case.js";
 import type { Interleaved } from "./ceiling.js";

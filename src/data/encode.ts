@@ -31,13 +31,14 @@ export function instructionIds(
 export function withoutFrame(text: EncodedText, tokenizer: Tokenizer): EncodedText {
   const from = text.ids[0] === tokenizer.bosId ? 1 : 0;
   const to = text.ids.length - (text.ids.at(-1) === tokenizer.eosId ? 1 : 0);
-  const ids = text.ids.slice(from, to);
+  const whole = from === 0 && to === text.ids.length;
+  const ids = whole ? text.ids : text.ids.slice(from, to);
   if (ids.includes(tokenizer.bosId)) {
     throw new FacetError(
       "The template writes the start token in the middle of a row. It belongs to the beginning only; Facet puts it there.",
     );
   }
-  return { ids, isTarget: text.isTarget.slice(from, to) };
+  return whole ? text : { ids, isTarget: text.isTarget.slice(from, to) };
 }
 
 /** Whether a text of the segments, which comes from the data, spells a turn marker. */

@@ -36,6 +36,8 @@ export type BlockReply = PreparedBlock | { readonly error: string; readonly isFa
 
 /** A worker has this much text at a time. */
 const BLOCK = 2 ** 20;
+/** Each holds a vocabulary's tables; more would wait for the thread that reads. */
+const MOST_WORKERS = 8;
 /** So many blocks wait for each worker, so that none has to wait. */
 const QUEUE = 3;
 
@@ -49,15 +51,16 @@ export const canUseWorkers = (files: readonly string[]): boolean =>
   files.every((file) => /\.(jsonl|ndjson)(\.gz)?$/i.test(file));
 
 /**
- * Prepares all rows of files of JSON Lines, by a thread for each processor. Blocks are added in their order, so the
- * result does not depend on the threads. Throws the FacetError of the first line that has one.
+ * Prepares all rows of files of JSON Lines by a thread for each processor, up to eight. Blocks are added in their order,
+ * so the result does not depend on the threads. Throws the FacetError of the first line that has one.
  */
 export async function prepareInWorkers(
   files: readonly string[],
   setup: WorkerSetup,
   into: Readonly<Record<Side, { readonly examples: ExampleStore; readonly tally: Tally }>>,
 ): Promise<RowCounts> {
-  const workers = Array.from({ length: availableParallelism() }, () => openWorker(setup));
+  const length = Math.min(availableParallelism(), MOST_WORKERS);
+  const workers = Array.from({ length }, () => openWorker(setup));
   const rows = { total: 0, filteredOut: 0 };
   const waiting: Promise<BlockReply>[] = [];
   const takeFirst = async () => {

@@ -25,7 +25,8 @@ export class HeaderReader {
 
   /** Throws unless `count` things of at least `bytes` bytes each can still follow: what a file says may be a lie. */
   require(count: number | bigint, bytes: number, what: string): number {
-    const end = BigInt(this.position) + BigInt(count) * BigInt(bytes);
+    // What is rounded here is far beyond the end of any file.
+    const end = this.position + Number(count) * bytes;
     if (end > this.size) {
       throw this.error(
         `${what} would go beyond its end. The file is truncated or damaged; get it again`,

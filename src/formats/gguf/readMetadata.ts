@@ -32,7 +32,13 @@ function readValue(reader: HeaderReader, what: string): GgufValue {
   const length = reader.uint64(what);
   const count = reader.require(length, valueBytes[of], `${what}, of ${length} elements,`);
   const value: GgufScalar[] = [];
-  for (let i = 0; i < count; i++) value.push(readScalar(reader, of, what));
+  if (of === "string") {
+    for (let i = 0; i < count; i++) value.push(reader.string(what));
+    return { type, of, value };
+  }
+  const size = valueBytes[of];
+  const view = reader.take(count * size, what);
+  for (let i = 0; i < count; i++) value.push(numbers[of](view, i * size));
   return { type, of, value };
 }
 
@@ -44,18 +50,21 @@ function readType(reader: HeaderReader, what: string) {
 }
 
 const readScalar = (reader: HeaderReader, type: GgufScalarType, what: string): GgufScalar =>
-  type === "string" ? reader.string(what) : numbers[type](reader.take(valueBytes[type], what));
+  type === "string" ? reader.string(what) : numbers[type](reader.take(valueBytes[type], what), 0);
 
-const numbers: Record<Exclude<GgufScalarType, "string">, (view: DataView) => GgufScalar> = {
-  uint8: (view) => view.getUint8(0),
-  int8: (view) => view.getInt8(0),
-  uint16: (view) => view.getUint16(0, true),
-  int16: (view) => view.getInt16(0, true),
-  uint32: (view) => view.getUint32(0, true),
-  int32: (view) => view.getInt32(0, true),
-  float32: (view) => view.getFloat32(0, true),
-  bool: (view) => view.getUint8(0) !== 0,
-  uint64: (view) => view.getBigUint64(0, true),
-  int64: (view) => view.getBigInt64(0, true),
-  float64: (view) => view.getFloat64(0, true),
+const numbers: Record<
+  Exclude<GgufScalarType, "string">,
+  (view: DataView, at: number) => GgufScalar
+> = {
+  uint8: (view, at) => view.getUint8(at),
+  int8: (view, at) => view.getInt8(at),
+  uint16: (view, at) => view.getUint16(at, true),
+  int16: (view, at) => view.getInt16(at, true),
+  uint32: (view, at) => view.getUint32(at, true),
+  int32: (view, at) => view.getInt32(at, true),
+  float32: (view, at) => view.getFloat32(at, true),
+  bool: (view, at) => view.getUint8(at) !== 0,
+  uint64: (view, at) => view.getBigUint64(at, true),
+  int64: (view, at) => view.getBigInt64(at, true),
+  float64: (view, at) => view.getFloat64(at, true),
 };
