@@ -2,12 +2,14 @@ import { Command } from "commander";
 import type { z } from "zod";
 import { trainingEngineSchema } from "../src/cli/engine.js";
 import { addSchemaOptions } from "../src/cli/optionsFromSchema.js";
+import { trackingSchema } from "../src/cli/tracking.js";
 import { finetuneSchema } from "../src/recipes/finetuneConfig.js";
 import { pretrainSchema } from "../src/recipes/pretrainConfig.js";
 
 const schemas: Readonly<Record<string, z.ZodObject>> = {
   finetune: finetuneSchema,
   engine: trainingEngineSchema,
+  tracking: trackingSchema,
   pretrain: pretrainSchema,
 };
 

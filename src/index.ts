@@ -52,8 +52,9 @@ export {
   finetune,
   resumeFinetune,
 } from "./recipes/finetune.js";
-export type { FinetuneInput } from "./recipes/finetuneConfig.js";
+export type { FinetuneConfig, FinetuneInput } from "./recipes/finetuneConfig.js";
 export type { FinetuneEvent, FinetuneResult } from "./recipes/finetuneEvents.js";
+export { type MlflowOptions, mlflow } from "./recipes/mlflow.js";
 export {
   type PretrainEvent,
   type PretrainHooks,
@@ -62,6 +63,8 @@ export {
   resumePretrain,
 } from "./recipes/pretrain.js";
 export type { PretrainInput } from "./recipes/pretrainConfig.js";
+export type { RunCallback, RunStart } from "./recipes/runCallback.js";
+export type { StepMetrics } from "./recipes/runLog.js";
 export { openSession, type Session } from "./runtime/session.js";
 export {
   type GeneratedText,

@@ -13,6 +13,7 @@ import { showFinetune } from "./finetuneView.js";
 import { addSchemaOptions, givenOptions, requireOptions } from "./optionsFromSchema.js";
 import { addResumeOption, runToResume } from "./resume.js";
 import { finetuneFileSchema } from "./schema.js";
+import { trackers, trackingSchema } from "./tracking.js";
 
 export function finetuneCommand(): Command {
   const command = plainCommand({
@@ -35,6 +36,7 @@ export function finetuneCommand(): Command {
   command.option("--config <file>", "YAML or JSON file of options, which flags override");
   addSchemaOptions(command, finetuneSchema);
   addSchemaOptions(command, trainingEngineSchema);
+  addSchemaOptions(command, trackingSchema);
   addResumeOption(command);
   return command.action(async () => {
     const resumed = runToResume(command, finetuneSchema);
@@ -48,12 +50,14 @@ export function finetuneCommand(): Command {
       ...part(given, trainingEngineSchema),
     };
     const engine = await openEngine(validated(trainingEngineSchema, engineOptions, "engine"));
+    const tracking = validated(trackingSchema, part(given, trackingSchema), "tracking");
+    const callbacks = trackers(tracking);
     const input = part(given, finetuneSchema);
     await showFinetune(
       (hooks) =>
         resumed === undefined
-          ? finetune(validated(finetuneSchema, input, "finetune"), engine, hooks)
-          : resumeFinetune(resumed, engine, hooks),
+          ? finetune(validated(finetuneSchema, input, "finetune"), engine, { ...hooks, callbacks })
+          : resumeFinetune(resumed, engine, { ...hooks, callbacks }),
       wantsJson(command),
     );
   });

@@ -4,11 +4,13 @@ import { finetuneSchema } from "../recipes/finetuneConfig.js";
 import { schemaCommand } from "./command.js";
 import { trainingEngineSchema } from "./engine.js";
 import { printJson } from "./output.js";
+import { trackingSchema } from "./tracking.js";
 
-/** What `facet finetune --config` takes: the run, and the engine that it is computed with. */
+/** What `facet finetune --config` takes: the run, the engine that it is computed with, and where its numbers go. */
 export const finetuneFileSchema = z.strictObject({
   ...finetuneSchema.shape,
   ...trainingEngineSchema.shape,
+  ...trackingSchema.shape,
 });
 
 export const schemaOfCommand = (): Command =>

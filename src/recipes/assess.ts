@@ -15,11 +15,11 @@ export async function assess(
   session: Session,
   prepared: Prepared,
   objective: RunObjective,
-  onEvent: (event: FinetuneEvent) => void,
+  tell: (event: FinetuneEvent) => Promise<void>,
 ) {
   const heldOut = await objective.assess(session);
   if (heldOut !== undefined) {
-    onEvent({ kind: "evaluation", when, step, result: heldOut });
+    await tell({ kind: "evaluation", when, step, result: heldOut });
     // Every open program maps the weights.
     await session.close();
   }
@@ -27,7 +27,7 @@ export async function assess(
   for (const prompt of prepared.config.prompts) {
     const text = await answer(session, prepared, prompt);
     samples.push({ prompt, text });
-    onEvent({ kind: "sample", when, step, prompt, text });
+    await tell({ kind: "sample", when, step, prompt, text });
   }
   return { heldOut, samples };
 }

@@ -23,6 +23,7 @@ import { loraFields } from "./loraConfig.js";
 import { openObjective } from "./objective.js";
 import { optimizerOf } from "./optimizerOf.js";
 import { describeRun, type Prepared, prepare, withAbsolutePaths } from "./prepare.js";
+import { type RunCallback, tell } from "./runCallback.js";
 import {
   createRunFolder,
   discardIfUnstarted,
@@ -39,6 +40,7 @@ import { writeWhole } from "./writeWhole.js";
 
 export interface FinetuneHooks {
   readonly onEvent?: (event: FinetuneEvent) => void;
+  readonly callbacks?: readonly RunCallback[];
   /** Aborting it ends the run after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
   /** For a model or data that are not on this machine. */
@@ -105,8 +107,12 @@ async function execute(
   folder: string,
   prepared: Prepared,
   engine: Engine,
-  { onEvent = () => {}, signal }: FinetuneHooks,
+  { onEvent = () => {}, callbacks = [], signal }: FinetuneHooks,
 ): Promise<FinetuneResult> {
+  const told = async (event: FinetuneEvent) => {
+    onEvent(event);
+    await tell(callbacks, event, { folder, config: prepared.config });
+  };
   const { config, model, dataset, shares, source, totalSteps } = prepared;
   const adapter = await startAdapter(folder, prepared, engine);
   const { parameters } = adapter;
@@ -129,11 +135,11 @@ async function execute(
   });
   const learningRate = schedule(config.schedule, { ...config, totalSteps });
   const { start, notes } = restore(paths.checkpoints, adapter, optimizer);
-  onEvent({
+  refuseTooLarge(memory);
+  await told({
     ...{ kind: "plan", memory, trainable, totalSteps, firstStep: start.step },
     parameters: parameterCount(model.config),
   });
-  refuseTooLarge(memory);
 
   const base = openSession(model, engine);
   const tuned = openSession(model, engine, adapter);
@@ -144,14 +150,14 @@ async function execute(
   const began = performance.now();
   try {
     const learned = await openObjective(folder, prepared, base, onEvent);
-    const before = await assess("before", 0, base, prepared, learned, onEvent);
+    const before = await assess("before", 0, base, prepared, learned, told);
     // Every open program maps the weights; the ones not needed for a while are closed.
     await base.close();
     const trained = { tokens: 0, seconds: 0, loss: Number.NaN, accuracy: Number.NaN };
     const { hiddenSize } = model.config;
     const noise = config.neftune === undefined ? undefined : { alpha: config.neftune, hiddenSize };
     const run = { folder, prepared, session: tuned, adapter, optimizer, finish, log, notes, start };
-    const steps = followSteps({ ...run, learned, onEvent, signal });
+    const steps = followSteps({ ...run, learned, tell: told, signal });
     // A run that had stopped early when it was killed has no step left.
     const lastStep = hasStopped(config, notes) ? start.step : totalSteps;
     const options: TrainOptions = {
@@ -197,7 +203,7 @@ async function execute(
     if (config.method === "lora") await writeAdapter(paths.adapter, adapter, model);
     else if (finished) await writeWhole(paths.model, adapter, model);
     const after = finished
-      ? await assess("after", end.step, tuned, prepared, learned, onEvent)
+      ? await assess("after", end.step, tuned, prepared, learned, told)
       : undefined;
     const samples = (after?.samples ?? []).map(({ prompt, text }, i) => ({
       prompt,
@@ -220,7 +226,11 @@ async function execute(
       seconds: (performance.now() - began) / 1000,
     };
     if (finished) log.finish(samples, notes.validations, reportOf(result, prepared));
+    for (const callback of callbacks) await callback.onEnd?.(result);
     return result;
+  } catch (error) {
+    for (const callback of callbacks) await callback.onError?.(error);
+    throw error;
   } finally {
     log.close();
     for (const session of [base, tuned]) await session.close();

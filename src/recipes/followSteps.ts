@@ -27,13 +27,13 @@ export interface Followed {
   /** As the run stands; changed by every step. */
   readonly notes: RunNotes;
   readonly start: LoopState;
-  readonly onEvent: (event: FinetuneEvent) => void;
+  readonly tell: (event: FinetuneEvent) => Promise<void>;
   readonly signal: AbortSignal | undefined;
 }
 
 /** What a run does after every step: metrics, watchdogs, validation, samples, checkpoints. */
 export function followSteps(run: Followed) {
-  const { prepared, adapter, optimizer, log, notes, onEvent, signal, start } = run;
+  const { prepared, adapter, optimizer, log, notes, tell, signal, start } = run;
   const { config, source, totalSteps } = prepared;
   const { parameters } = adapter;
   let last = start;
@@ -47,7 +47,7 @@ export function followSteps(run: Followed) {
       config.keepLast,
       { besides: bestSteps(config, notes), notes: { ...notes, interval: log.interval } },
     );
-    onEvent({ kind: "checkpoint", step: state.step, path });
+    await tell({ kind: "checkpoint", step: state.step, path });
   };
 
   /** Lets `look` see what the run would give if it ended here. */
@@ -66,14 +66,14 @@ export function followSteps(run: Followed) {
     const result = requireFinite(await run.learned.assess(run.session));
     log.evaluation(step, result);
     notes.validations.push({ step, loss: result.loss });
-    onEvent({ kind: "evaluation", when: "during", step, result });
+    await tell({ kind: "evaluation", when: "during", step, result });
   };
 
   const sample = async (step: number) => {
     for (const prompt of config.prompts) {
       const text = await answer(run.session, prepared, prompt);
       log.sample(step, prompt, text);
-      onEvent({ kind: "sample", when: "during", step, prompt, text });
+      await tell({ kind: "sample", when: "during", step, prompt, text });
     }
   };
 
@@ -83,8 +83,8 @@ export function followSteps(run: Followed) {
       const isLast = step === totalSteps;
       const line = log.step(report, step % config.logEvery === 0 || isLast);
       last = state;
-      onEvent({ kind: "step", report, totalSteps });
-      if (line !== undefined) onEvent({ kind: "metrics", metrics: line });
+      await tell({ kind: "step", report, totalSteps });
+      if (line !== undefined) await tell({ kind: "metrics", metrics: line });
       if (isMultiple(step, config.histogramEvery)) log.histograms(step, parameters);
       notes.watch = watchLoss(notes.watch, report.loss);
       refuseBadLosses(notes.watch, config, step);
