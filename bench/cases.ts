@@ -6,6 +6,7 @@ import type { Interleaved } from "./ceiling.js";
 import { type Child, openChild } from "./childProcess.js";
 import { dataCases } from "./dataCases.js";
 import { loraStepFlops, type StepFlops } from "./flops.js";
+import { memoryRows } from "./memoryCase.js";
 import { paddingRows } from "./paddingCase.js";
 import { parameterRows } from "./parameters.js";
 import { peerCases } from "./peerCases.js";
@@ -28,6 +29,7 @@ export const cases: Readonly<Record<string, Case>> = {
   "dolly-small": async ({ threads, runs }) => paddingRows(await smallFolder(), threads, runs ?? 2),
   "dolly-nano": dollyNano,
   javascript,
+  memory: ({ threads }) => memoryRows(threads),
   ...dataCases,
   ...peerCases,
   gemm: async (bench) => [await bench.ceiling.row(bench.runs ?? 10)],

@@ -7,6 +7,7 @@ import { openGeneration } from "./generation.js";
 import { openLlama } from "./llama.js";
 import { openPadding } from "./padding.js";
 import { openPeerStep } from "./peerStep.js";
+import { openPlannedStep } from "./plannedStep.js";
 import { openStep } from "./step.js";
 import { openTokenizer } from "./tokenizer.js";
 import { openWorkloadS } from "./workloadS.js";
@@ -25,6 +26,7 @@ export const workloads = {
   generation: openGeneration,
   llama: openLlama,
   peerStep: openPeerStep,
+  plannedStep: openPlannedStep,
   tokenizer: openTokenizer,
 };
 
