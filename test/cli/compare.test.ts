@@ -69,7 +69,7 @@ describe.concurrent("facet compare", () => {
     ]);
   });
 
-  it("compares an adapter with itself as the same", async () => {
+  it("takes an adapter that is named twice once", async () => {
     const { stdout } = await run(
       "peft",
       "peft",
