@@ -3,6 +3,7 @@ import { line, symbol, symbolDiamond } from "d3-shape";
 import { FacetError } from "../errors.js";
 import { binPoints, drawablePoints, type LossPoint } from "./lossPoints.js";
 import { smoothLoss } from "./smoothLoss.js";
+import { characterWidth, pixels, svgText } from "./svg.js";
 
 export interface LossCurveOptions {
   /** Losses on validation data, drawn as diamonds. */
@@ -16,9 +17,6 @@ export interface LossCurveOptions {
 /** A page can set these colours; the fallbacks are legible on white and on near-black. */
 const trainingColour = "var(--curve-training, #3b78c3)";
 const validationColour = "var(--curve-validation, #c2621b)";
-
-/** The mean width of a character at 12 px; there is no DOM to measure text with. */
-const characterWidth = 6.6;
 
 interface Axes {
   x: ScaleLinear<number, number>;
@@ -50,7 +48,7 @@ export function lossCurve(points: readonly LossPoint[], options: LossCurveOption
   const id = `loss-curve-${width}x${height}`;
   const content =
     training.points.length + validation.points.length === 0
-      ? text(width / 2, height / 2, "middle", note || "No loss was reported.")
+      ? svgText(width / 2, height / 2, "middle", note || "No loss was reported.")
       : plot(training.points, validation.points, width, height, note);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"`,
@@ -85,9 +83,9 @@ function plot(
     ...lossTicks.map((tick, i) => lossTick(left, right, y(tick), lossLabels[i]!)),
     `<path fill="none" stroke="currentColor" stroke-opacity="0.55" d="M${left},${top}V${bottom}H${right}"/>`,
     `<g transform="translate(0,${bottom})">${stepTicks(x, all)}</g>`,
-    text(0, 16, "start", "loss"),
-    text((left + right) / 2, bottom + 36, "middle", "step"),
-    note === "" ? "" : text(width / 2, height - 6, "middle", note),
+    svgText(0, 16, "start", "loss"),
+    svgText((left + right) / 2, bottom + 36, "middle", "step"),
+    note === "" ? "" : svgText(width / 2, height - 6, "middle", note),
     marks({ x, y }, training, validation, bins),
     legend(left, width, training.length > 0, validation.length > 0),
   ].join("");
@@ -103,7 +101,7 @@ function marks(
   // A stroke of no length with round ends is a dot, so one path draws both.
   const strokes = groups.map((group) => {
     const [low, high] = extent(group.map(({ loss }) => loss));
-    return `M${round(x(group[0]!.step))},${round(y(low))}V${round(y(high))}`;
+    return `M${pixels(x(group[0]!.step))},${pixels(y(low))}V${pixels(y(high))}`;
   });
   const size = groups.length > bins / 2 ? 2.5 : groups.length > 30 ? 4.5 : 7;
   const curve = line<LossPoint>()
@@ -111,7 +109,7 @@ function marks(
     .x(({ step }) => x(step))
     .y(({ loss }) => y(loss));
   const diamonds = lastOfEach(validation, bins).map(({ step, loss }) =>
-    diamond(round(x(step)), round(y(loss))),
+    diamond(pixels(x(step)), pixels(y(loss))),
   );
   return [
     groups.length === 0 ? "" : dotPath(strokes.join(""), size),
@@ -147,12 +145,12 @@ function legend(left: number, width: number, training: boolean, validation: bool
   if (validation) entries.push([diamond(12, y), "validation"]);
   let end = 0;
   const drawn = entries.map(([mark, label]) => {
-    const entry = `<g transform="translate(${round(end)},0)">${mark}${text(20, 16, "start", label)}</g>`;
+    const entry = `<g transform="translate(${pixels(end)},0)">${mark}${svgText(20, 16, "start", label)}</g>`;
     end += 20 + label.length * characterWidth + 12;
     return entry;
   });
   const start = Math.min(left + 8, width - end);
-  return `<g class="legend" transform="translate(${round(start)},0)">${drawn.join("")}</g>`;
+  return `<g class="legend" transform="translate(${pixels(start)},0)">${drawn.join("")}</g>`;
 }
 
 /** Equal or nearly equal losses get an axis of a twentieth around them rather than none at all. */
@@ -182,16 +180,16 @@ function stepTicks(x: ScaleLinear<number, number>, points: readonly LossPoint[])
   return ticks
     .map(
       (tick) =>
-        `<path stroke="currentColor" stroke-opacity="0.55" d="M${round(x(tick))},0v5"/>` +
-        text(round(x(tick)), 19, "middle", label(tick)),
+        `<path stroke="currentColor" stroke-opacity="0.55" d="M${pixels(x(tick))},0v5"/>` +
+        svgText(pixels(x(tick)), 19, "middle", label(tick)),
     )
     .join("");
 }
 
 function lossTick(left: number, right: number, y: number, label: string): string {
   return (
-    `<path stroke="currentColor" stroke-opacity="0.13" d="M${left},${round(y)}H${right}"/>` +
-    text(left - 8, round(y) + 4, "end", label)
+    `<path stroke="currentColor" stroke-opacity="0.13" d="M${left},${pixels(y)}H${right}"/>` +
+    svgText(left - 8, pixels(y) + 4, "end", label)
   );
 }
 
@@ -231,10 +229,6 @@ function notDrawn(count: number): string {
     : `${count} losses are not finite numbers and are not drawn.`;
 }
 
-function text(x: number, y: number, anchor: "start" | "middle" | "end", content: string): string {
-  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${content}</text>`;
-}
-
 /** A loop, since a long run has more points than a call may have arguments. */
 function extent(values: readonly number[]): [number, number] {
   let low = Number.POSITIVE_INFINITY;
@@ -248,8 +242,4 @@ function extent(values: readonly number[]): [number, number] {
 
 function figure(loss: number): string {
   return String(Number(loss.toPrecision(4)));
-}
-
-function round(pixels: number): number {
-  return Math.round(pixels * 10) / 10;
 }
