@@ -51,6 +51,15 @@ describe("a buffer of 8-bit blocks", () => {
     );
   });
 
+  test.each([true, false])("holds each of the 256 values exactly (signed: %s)", (signed) => {
+    const values = dynamicValues(signed);
+    const buffer = eightBitBuffer("m", one(blockSize), { signed });
+    buffer.write(0, values);
+    const read = new Float64Array(blockSize);
+    buffer.read(0, read);
+    expect([...read]).toEqual([...values]);
+  });
+
   test("keeps a small second moment above zero under a large one", () => {
     const buffer = eightBitBuffer("v", one(2), { signed: false, keepPositive: true });
     buffer.write(0, Float64Array.of(1, 1e-12));
