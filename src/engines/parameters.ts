@@ -1,3 +1,4 @@
+import { FacetError } from "../errors.js";
 import type { HostTensor } from "./engine.js";
 
 /** One variable inside the flat buffers. */
@@ -28,7 +29,18 @@ export function allocateParameters(
     slots.push({ name, shape, offset: size, length });
     size += length;
   }
-  return { slots, values: new Float32Array(size), gradients: new Float32Array(size) };
+  return { slots, values: zeros(size), gradients: zeros(size) };
+}
+
+function zeros(size: number): Float32Array {
+  try {
+    return new Float32Array(size);
+  } catch (error) {
+    throw new FacetError(
+      `${size.toLocaleString("en")} variables are more than one array can hold here. Train fewer of them.`,
+      { cause: error },
+    );
+  }
 }
 
 /** A view of each variable in a flat buffer of this layout, by name. */

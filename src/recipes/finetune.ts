@@ -114,8 +114,7 @@ async function execute(
     await tell(callbacks, event, { folder, config: prepared.config });
   };
   const { config, model, dataset, shares, source, totalSteps } = prepared;
-  const adapter = await startAdapter(folder, prepared, engine);
-  const { parameters } = adapter;
+  const { parameters } = prepared.adapter;
   const paths = runPaths(folder);
   const trainable = parameters.values.length;
   const microBatchSize = config.microBatchSize ?? config.batchSize;
@@ -134,12 +133,13 @@ async function execute(
     recompute: config.recompute,
   });
   const learningRate = schedule(config.schedule, { ...config, totalSteps });
-  const { start, notes } = restore(paths.checkpoints, adapter, optimizer);
+  const { start, notes } = restore(paths.checkpoints, prepared.adapter, optimizer);
   refuseTooLarge(memory);
   await told({
     ...{ kind: "plan", memory, trainable, totalSteps, firstStep: start.step },
     parameters: parameterCount(model.config),
   });
+  const adapter = await startAdapter(folder, prepared, engine);
 
   const base = openSession(model, engine);
   const tuned = openSession(model, engine, adapter);

@@ -12,7 +12,7 @@ import type { Prepared } from "./prepare.js";
 import { runPaths } from "./runFolder.js";
 
 /**
- * A run's adapter with what depends on the model's weights: its own copies of tensors, DoRA's magnitudes, or PiSSA's
+ * A run's adapter, after its checkpoint was loaded if it has one, with what depends on the model's weights: its own copies of tensors, DoRA's magnitudes, or PiSSA's
  * start, which is kept in the run's folder. Throws a FacetError for weights that cannot give it, and for a run that has lost it.
  */
 export async function startAdapter(
@@ -21,6 +21,7 @@ export async function startAdapter(
   engine: Engine,
 ): Promise<Adapter> {
   const { dora, start } = adapter.config;
+  const { slots, values } = adapter.parameters;
   const weight = (path: string) => storedTensor(model.weights.get(`${path}.weight`)!);
   const quantized = [...model.frozen.values()].some((stored) => "bits" in stored);
   if (quantized && (dora || adapter.whole !== undefined)) {
@@ -29,13 +30,21 @@ export async function startAdapter(
       `${what} weights in floating point, not of 8 or 4 bits. Use --weights bf16 or f32.`,
     );
   }
-  if (dora) startDora(adapter, weight);
-  const values = views(adapter.parameters.slots, adapter.parameters.values);
-  for (const name of adapter.whole ?? [])
-    values[name]!.data.set(readFloat32(model.weights.get(name)!));
+  // A checkpoint has all values of the parameters.
+  const resumed = latestCheckpoint(runPaths(folder).checkpoints) !== undefined;
+  if (!resumed) {
+    if (dora) startDora(adapter, weight);
+    const variables = views(slots, values);
+    for (const name of adapter.whole ?? [])
+      variables[name]!.data.set(readFloat32(model.weights.get(name)!));
+  }
   if (start !== "pissa") return adapter;
-  if (hasStart(folder)) return readStart(folder, adapter);
-  if (latestCheckpoint(runPaths(folder).checkpoints) !== undefined) {
+  if (hasStart(folder)) {
+    const started = readStart(folder, adapter);
+    if (!resumed) values.set(started.start!);
+    return started;
+  }
+  if (resumed) {
     throw new FacetError(
       `${folder} has lost start.safetensors, without which its checkpoints cannot be used.`,
     );
