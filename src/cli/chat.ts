@@ -17,7 +17,7 @@ const schema = z.strictObject({
     .string()
     .optional()
     .describe(
-      "gemma-chat (the model's own chat template, or its family's), tutorial, or text with {field} in it (default: gemma-chat for models that have one, else tutorial)",
+      "gemma-chat (the model's own chat template, or its family's), a .jinja file for conversations, tutorial, or text with {field} in it (default: gemma-chat for models that have one, else tutorial)",
     ),
   system: z
     .string()
@@ -36,7 +36,7 @@ export const chatCommand = (): Command =>
       description: "Talk to a model",
       schema,
       notes: [
-        "One line is one message; messages are also read from a pipe. /reset forgets the conversation, /adapter NAME puts another of several adapters on the model, or none, /exit or Ctrl-D leaves, Ctrl-C stops an answer. With the template gemma-chat the model sees the whole conversation, with others only the last message.",
+        "One line is one message; messages are also read from a pipe. /reset forgets the conversation, /adapter NAME puts another of several adapters on the model, or none, /exit or Ctrl-D leaves, Ctrl-C stops an answer. With a chat template the model sees the whole conversation, with others only the last message.",
         '--json prints {"model", "messages": [{"role", "content"}]} at the end.',
       ],
       examples: [

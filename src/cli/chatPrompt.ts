@@ -1,4 +1,6 @@
+import { jinjaSource } from "../data/chooseRowTemplate.js";
 import { instructionIds } from "../data/encode.js";
+import { usesMessages } from "../data/jinjaRows.js";
 import { namedTemplate } from "../data/templates.js";
 import { FacetError } from "../errors.js";
 import { chatTemplateOf, type OpenModel } from "../hub/openModel.js";
@@ -21,8 +23,14 @@ export const defaultChatTemplate = ({ name, chatTemplate }: OpenModel): string =
  * Throws a FacetError for an unknown template, for one that has no place for it, and for a tokenizer without the markers it needs. */
 export function chatPrompt(model: OpenModel, template: string, system?: string): ChatPrompt {
   const tokenizer = requireTokenizer(model);
-  if (template === "gemma-chat") {
-    const chat = chatTemplate(chatTemplateOf(model), tokenizer);
+  const source = template === "gemma-chat" ? chatTemplateOf(model) : jinjaSource(template);
+  if (source !== undefined) {
+    if (!usesMessages(source)) {
+      throw new FacetError(
+        `The template ${template} is for the fields of a row. A chat needs one that renders messages, or text with {field} in it.`,
+      );
+    }
+    const chat = chatTemplate(source, tokenizer);
     const before: ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
     const ids = (history: readonly ChatMessage[], content: string) =>
       chat.prompt([...before, ...history, { role: "user", content }]);

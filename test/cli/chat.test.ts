@@ -40,6 +40,21 @@ describe.concurrent("facet chat", () => {
     expect(both[3]).toBe(second[1]);
   });
 
+  it("takes a Jinja template that renders messages, and no other", async () => {
+    const source = `{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}`;
+    writeFileSync(join(folder, "lines.jinja"), source);
+    writeFileSync(join(folder, "rows.jinja"), "{{ question }} {{ answer }}");
+    const jinja = contents(
+      (await chat("One?\nTwo?\n", "--template", "lines.jinja", "--json")).stdout,
+    );
+    const second = contents((await chat("Two?\n", "--template", "lines.jinja", "--json")).stdout);
+    expect(jinja).toHaveLength(4);
+    expect(jinja[3]).not.toBe(second[1]);
+    const { code, stderr } = await chat("One?\n", "--template", "rows.jinja");
+    expect(code).toBe(1);
+    expect(stderr).toContain("error: The template rows.jinja is for the fields of a row.");
+  });
+
   it("remembers the conversation with gemma-chat until /reset", async () => {
     const gemma = ["--template", "gemma-chat", "--json"];
     const both = contents((await chat("One?\nTwo?\n", ...gemma)).stdout);
