@@ -66,7 +66,7 @@ describe("facet sweep", () => {
     expect(again.stderr).toMatch(/Run 1 .*\(known\)/);
     expect(again.stderr).toContain("Going on with run 2");
     expect(numbers(again.stdout)).toEqual(numbers(whole.stdout));
-  }, 240_000);
+  }, 480_000);
 
   it("runs several at a time, and shows a table with what failed", async () => {
     // A rank is refused by no schema but by the memory of any machine.
@@ -77,7 +77,7 @@ describe("facet sweep", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^Run +rank +loss +accuracy +time\n/);
     expect(stdout).toMatch(/^3 +100000000 +failed/m);
-  }, 120_000);
+  }, 240_000);
 
   it.each([
     [["nowhere.yaml"], "nowhere.yaml"],
