@@ -47,6 +47,7 @@ export { linearCombination, type Term, weightedSum } from "./lora/arithmetic.js"
 export { shareShape } from "./lora/shareShape.js";
 export { reducedRank } from "./lora/singularValues.js";
 export { gemmaModules } from "./models/gemma/weights.js";
+export { classify, type Prediction } from "./recipes/classify.js";
 export {
   type FinetuneHooks,
   finetune,

@@ -7,6 +7,8 @@ export interface AdapterFile {
   readonly matrices: ReadonlyMap<string, LoraMatrices>;
   /** Tensors of the model that the adapter replaces, by name; most have none. */
   readonly whole?: ReadonlyMap<string, StoredTensor>;
+  /** Of a classifier, the classes of `score.weight` among `whole`, in the order of its rows. */
+  readonly labels?: readonly string[];
   /** What the file says it was trained on, if it does. */
   readonly baseModel: string | undefined;
 }

@@ -16,7 +16,8 @@ export async function loadAdapter(
 ): Promise<Adapter> {
   if (path.endsWith(".h5")) return readKerasAdapter(path, modules);
   if (isRunCheckpoint(path)) return runCheckpointAdapter(path, modules);
-  const { matrices, whole } = await readAdapter(path, modules);
+  const { matrices, whole, labels } = await readAdapter(path, modules);
   const adapter = adapterFromPeft(matrices, modules, path);
-  return whole === undefined ? adapter : withWhole(adapter, whole);
+  if (whole === undefined) return adapter;
+  return { ...withWhole(adapter, whole), ...(labels && { labels }) };
 }

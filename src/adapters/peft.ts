@@ -38,11 +38,12 @@ export function adapterFolder(path: string): string | undefined {
  * refuses.
  */
 export function readPeft(folder: string, modules?: readonly LinearModule[]): AdapterFile {
-  const { config, matrices, whole } = readPeftAdapter(folder);
+  const { config, matrices, whole, labels } = readPeftAdapter(folder);
   const file = {
     matrices,
     baseModel: config.baseModel ?? undefined,
     ...(whole.size > 0 && { whole }),
+    ...(labels && { labels }),
   };
   if (modules === undefined) return file;
   const bound = bindAdapter(file, modules, folder);
@@ -87,6 +88,7 @@ export async function writePeft(
     rank,
     alpha: rank,
     ...(file.whole && { whole: file.whole }),
+    ...(file.labels && { labels: file.labels }),
     ...(patterns && { rankPattern: patterns, alphaPattern: patterns }),
     baseModel: file.baseModel ?? null,
     ...targeting([...matrices.keys()], modules),

@@ -35,6 +35,7 @@ export async function readAdapter(
       matrices: toPeft(adapter).matrices,
       baseModel: undefined,
       ...(whole && { whole }),
+      ...(adapter.labels && { labels: adapter.labels }),
     };
   }
   if (path.endsWith(".gguf")) {

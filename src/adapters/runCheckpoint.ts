@@ -16,6 +16,7 @@ const PARAMETERS = "parameters.safetensors";
 
 /** What run.json says of a fine-tuning run's adapter. */
 const runSchema = z.object({
+  labels: listOf(isString, "expected a list of labels").optional(),
   config: z.object({
     rank: z.int().positive(),
     alpha: z.number().positive().optional(),
@@ -65,8 +66,12 @@ export function runCheckpointAdapter(
   const { tensors } = readSafetensorsHeader(join(checkpoint, PARAMETERS));
   const isLora = (name: string) => /\.lora_(?:a|b|magnitude)$/.test(name);
   const also = parsed.data.config.alsoTrain ?? [];
-  const whole = also.length === 0 ? [] : [...tensors.values()].filter(({ name }) => !isLora(name));
-  const adapter = emptyAdapter(config, modules, whole);
+  const { labels } = parsed.data;
+  const whole =
+    also.length === 0 && labels === undefined
+      ? []
+      : [...tensors.values()].filter(({ name }) => !isLora(name));
+  const adapter = { ...emptyAdapter(config, modules, whole), ...(labels && { labels }) };
   const { slots, values } = adapter.parameters;
   for (const [name, { data, shape }] of Object.entries(views(slots, values))) {
     const stored = tensors.get(name);

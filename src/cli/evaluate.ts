@@ -1,10 +1,18 @@
 import type { Command } from "commander";
 import { z } from "zod";
+import { FacetError } from "../errors.js";
 import { scoresOf } from "../evaluation/scores.js";
 import { answerLengths } from "../recipes/answerLengths.js";
+import { evaluateClassifier } from "../recipes/classifyData.js";
 import { requireReportFolder, writeEvaluationReport } from "../recipes/evaluationReport.js";
 import { openEvaluationSet } from "../recipes/evaluationSet.js";
 import { type Measured, measure } from "../recipes/measure.js";
+import type { Session } from "../runtime/session.js";
+import {
+  classifierHooks,
+  printClassifierScore,
+  requireClassifierOptions,
+} from "./classifierView.js";
 import { schemaCommand } from "./command.js";
 import { withDownloads } from "./downloads.js";
 import { evaluationSchema, watch } from "./evaluationOptions.js";
@@ -30,6 +38,7 @@ export const evaluateCommand = (): Command =>
       schema,
       notes: [
         "Loss is the mean cross-entropy per target token, in nats; accuracy the share of target tokens whose most likely id is right. The prompts of --answers rows, spread over the data, are answered greedily and compared with the rows' own completions. Intervals come from a bootstrap over rows.",
+        'Of a classifier: how many rows of --data, which have labels, it puts into their class; --json prints {"loss", "accuracy", "examples", "classes": [{"label", "rows", "predicted", "correct"}]}.',
         '--json prints {"loss", "perplexity", "accuracy", "target_tokens", "examples" (null without --data), "metrics": {key: {"value", "low", "high", "rows"}}, "answer_lengths": [{"name", "min", "mean", "median", "max", "cut"}], "answers": [{"file", "line", "prompt", "reference", "answer", "finish", "tokens"}]}. The keys of a task\'s metrics begin with its name: "arc.acc", "arc.acc_norm".',
       ],
       examples: [
@@ -42,6 +51,10 @@ export const evaluateCommand = (): Command =>
       if (options.report !== undefined) requireReportFolder(options.report);
       const session = await openModelSession(options);
       try {
+        if (session.adapter?.labels !== undefined) {
+          await evaluateLabels(session, options, json);
+          return;
+        }
         const longest = session.model.config.maxPositions;
         const sequenceLength = options.sequenceLength ?? Math.min(512, longest);
         const set = await withDownloads((hooks) =>
@@ -77,6 +90,22 @@ export const evaluateCommand = (): Command =>
       }
     },
   );
+
+/** Measures a classifier on rows with labels. */
+async function evaluateLabels(
+  session: Session,
+  options: z.output<typeof schema>,
+  json: boolean,
+): Promise<void> {
+  requireClassifierOptions(options);
+  const { data } = options;
+  if (data === undefined) throw new FacetError("There is nothing to measure on. Give --data.");
+  const score = await withDownloads((download) =>
+    evaluateClassifier(session, { ...options, data }, classifierHooks(download)),
+  );
+  if (json) printJson(score);
+  else printClassifierScore(score);
+}
 
 const rowCounts = ({ rows }: Measured) =>
   rows.length === 0

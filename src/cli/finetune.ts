@@ -28,6 +28,7 @@ export function finetuneCommand(): Command {
       "facet finetune --model facet_nano_en --data notes.jsonl --run runs/notes",
       "facet finetune --model gemma_2b_en --data dolly.jsonl --filter no-context --limit 1000 \\\n    --rank 4 --learning-rate 5e-5 --run runs/tutorial",
       `facet finetune --model ./my-model --data qa.jsonl --template $'Q: {question}\\nA: {answer}' \\\n    --targets completion --validation-split 0.1 --run runs/qa`,
+      "facet finetune --model ./my-model --data reviews.csv --objective classification \\\n    --columns text=review,label=sentiment --validation-split 0.1 --run runs/sentiment",
       "facet finetune --model ./my-model --data pairs.jsonl --objective dpo --beta 0.1 --run runs/preferred",
       "facet finetune --config notes.yaml --learning-rate 1e-3 --run runs/notes-2",
       "facet finetune --resume --run runs/notes",

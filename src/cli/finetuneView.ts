@@ -162,12 +162,15 @@ function printResult(result: FinetuneResult): void {
   if (result.status === "finished") lines.push(["Report", shown(paths.report)]);
   print(facts(lines, width));
   if (result.status === "finished") {
-    const { config } = readStrictJson(paths.run) as { config: { model: string } };
+    const { config } = readStrictJson(paths.run) as {
+      config: { model: string; objective: string };
+    };
     const model =
       result.method === "full"
         ? shown(paths.model)
         : `${shown(config.model)} --adapter ${shown(run)}`;
-    print(`\nNext: npx facet chat --model ${model}`);
+    const next = config.objective === "classification" ? ["classify", ' --text "…"'] : ["chat", ""];
+    print(`\nNext: npx facet ${next[0]} --model ${model}${next[1]}`);
   }
 }
 

@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   evaluate: async () => (await import("./evaluate.js")).evaluateCommand(),
   sweep: async () => (await import("./sweep.js")).sweepCommand(),
   compare: async () => (await import("./compare.js")).compareCommand(),
+  classify: async () => (await import("./classify.js")).classifyCommand(),
   export: async () => (await import("./export.js")).exportCommand(),
   import: async () => (await import("./import.js")).importCommand(),
   convert: async () => (await import("./convert.js")).convertCommand(),

@@ -4,6 +4,7 @@ import { FacetError } from "../errors.js";
 import { writeFileAtomic, writeFolderAtomic } from "./atomicFile.js";
 import type { LoraMatrices } from "./loraMatrices.js";
 import { type PeftConfig, peftConfigText, ranksAndScales, readPeftConfig } from "./peftConfig.js";
+import { labelsMetadata, readLabels } from "./peftLabels.js";
 import { endsInOneOf } from "./peftPatterns.js";
 import { savedModules, wholeTensors, withHead } from "./peftWhole.js";
 import { readFloat32, readSafetensorsHeader, type TensorInfo } from "./safetensors.js";
@@ -25,6 +26,8 @@ export function readPeftAdapter(folder: string): {
   config: PeftConfig;
   matrices: Map<string, LoraMatrices>;
   whole: Map<string, StoredTensor>;
+  /** Of a classifier, the names of its head's rows. */
+  labels: readonly string[] | undefined;
 } {
   const root = resolve(folder);
   if (!existsSync(join(root, CONFIG))) {
@@ -37,7 +40,8 @@ export function readPeftAdapter(folder: string): {
       `${root} has its weights in adapter_model.bin, a format that can run code. Save it again in PEFT as safetensors.`,
     );
   }
-  const { whole, lora } = wholeTensors(file, readSafetensorsHeader(file).tensors, config);
+  const { tensors, metadata } = readSafetensorsHeader(file);
+  const { whole, lora } = wholeTensors(file, tensors, config);
   const modules = groupTensors(file, lora);
   const checkTargeted = targetCheck(config, root);
   const scales = ranksAndScales(config, [...modules.keys()]);
@@ -68,7 +72,7 @@ export function readPeftAdapter(folder: string): {
       ...(magnitude && { magnitude: readFloat32(magnitude) }),
     });
   }
-  return { config, matrices, whole };
+  return { config, matrices, whole, labels: readLabels(file, whole, metadata) };
 }
 
 /**
@@ -95,6 +99,8 @@ export async function writePeftAdapter(
     readonly alphaPattern?: ReadonlyMap<string, number>;
     /** Tensors of the base model that the adapter replaces, by name. */
     readonly whole?: ReadonlyMap<string, StoredTensor>;
+    /** Of a classifier, the names of the rows of `score.weight`, which is among `whole`. */
+    readonly labels?: readonly string[];
   },
 ): Promise<void> {
   const { matrices, rank, alpha, targetModules, baseModel, useRslora = false } = adapter;
@@ -129,7 +135,11 @@ export async function writePeftAdapter(
   }
   await writeFolderAtomic(root, (temporary) => {
     writeFileAtomic(join(temporary, CONFIG), peftConfigText(config));
-    writeSafetensors(join(temporary, WEIGHTS), tensorsOf(matrices, whole));
+    writeSafetensors(
+      join(temporary, WEIGHTS),
+      tensorsOf(matrices, whole),
+      labelsMetadata(adapter.labels),
+    );
   });
 }
 

@@ -114,10 +114,14 @@ export function readPeftConfig(path: string): PeftConfig {
 /** What of a Gemma can be replaced: norms, and the embedding together with the head, which is the same matrix. */
 function modulesToSave(given: readonly string[], path: string): readonly string[] {
   const tied = given.includes("embed_tokens") === given.includes("lm_head");
-  const known = given.every((name) => /^(?:embed_tokens|lm_head|\w*norm)$/.test(name));
-  const reason = "of a Gemma it can replace norms, and embed_tokens together with lm_head";
+  // PEFT adds both names of a classifier's head, whichever it has.
+  const isHead = given.includes("score");
+  const names = given.filter((name) => !(isHead && name === "classifier"));
+  const known = names.every((name) => /^(?:embed_tokens|lm_head|score|\w*norm)$/.test(name));
+  const reason =
+    "of a Gemma it can replace norms, embed_tokens together with lm_head, and add a classifier's head, score";
   refuseUnless(tied && known, path, "modules_to_save", given, reason);
-  return given;
+  return names;
 }
 
 /**
@@ -166,7 +170,7 @@ export function peftConfigText(config: PeftConfig): string {
     rank_pattern: Object.fromEntries(config.rankPattern),
     revision: null,
     target_modules: [...(config.targetModules ?? [])].sort(),
-    task_type: "CAUSAL_LM",
+    task_type: config.modulesToSave.includes("score") ? "SEQ_CLS" : "CAUSAL_LM",
     use_dora: config.useDora,
     use_rslora: config.useRslora,
   };

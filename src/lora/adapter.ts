@@ -26,6 +26,8 @@ export interface Adapter {
   readonly start?: Float32Array;
   /** Tensors of the model that it replaces, norms or the embedding: they are parameters under their own names. */
   readonly whole?: ReadonlySet<string>;
+  /** Of a classifier: the classes of its head `score.weight`, which is among `whole`, in the order of its rows. */
+  readonly labels?: readonly string[];
 }
 
 /** An adapter with all variables zero, ready to be filled; `whole` are tensors of the model that it replaces. */

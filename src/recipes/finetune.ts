@@ -3,6 +3,7 @@ import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
 import type { DownloadHooks } from "../hub/download.js";
 import type { Adapter } from "../lora/adapter.js";
+import { headAlone } from "../lora/classifierHead.js";
 import { parameterCount } from "../models/gemma/model.js";
 import { planMemory, refuseTooLarge } from "../runtime/memory.js";
 import { openSession } from "../runtime/session.js";
@@ -141,7 +142,9 @@ async function execute(
   });
   const adapter = await startAdapter(folder, prepared, engine);
 
-  const base = openSession(model, engine);
+  // Without its head a classifier is none.
+  const untrained = prepared.labels && headAlone(prepared.labels.names, model.config, config.seed);
+  const base = openSession(model, engine, untrained);
   const tuned = openSession(model, engine, adapter);
   const log = openRunLog(folder, start.step, {
     interval: notes.interval,

@@ -30,7 +30,7 @@ export function reportOf(result: FinetuneResult, { config, model, dataset }: Pre
     command:
       result.method === "full"
         ? `npx facet chat --model ${result.run}/model`
-        : `npx facet chat --model ${config.model} --adapter ${result.run}/adapter`,
+        : `npx facet ${config.objective === "classification" ? "classify" : "chat"} --model ${config.model} --adapter ${result.run}/adapter`,
     ...(result.heldOut && config.objective === "sft" && { heldOut: result.heldOut }),
   };
 }

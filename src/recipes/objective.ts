@@ -1,12 +1,14 @@
 import type { Prepared as PreparedSide } from "../data/examples.js";
 import type { Pairs } from "../data/pairBatches.js";
 import {
+  classificationPrograms,
   nextTokenPrograms,
   type ObjectivePrograms,
   preferencePrograms,
 } from "../models/gemma/objectivePrograms.js";
 import type { PreferenceLoss } from "../models/gemma/preferencePrograms.js";
 import { requireTokenizer, type Session } from "../runtime/session.js";
+import { classificationObjective } from "../training/classification.js";
 import { type Assessment, evaluate, evaluateObjective } from "../training/evaluate.js";
 import type { LossReduction, Objective } from "../training/gradient.js";
 import {
@@ -38,11 +40,24 @@ export async function openObjective(
   base: Session,
   onEvent: (event: FinetuneEvent) => void,
 ): Promise<RunObjective> {
-  const { config } = prepared;
+  const { config, labels } = prepared;
   const loss = preferenceLossOf(config);
   if (loss !== undefined) return openPreferences(run, prepared, base, loss, onEvent);
   const { validation } = prepared.dataset;
   const { padId } = requireTokenizer(base.model);
+  if (labels !== undefined) {
+    return {
+      programs: classificationPrograms,
+      objective: classificationObjective(labels.train),
+      async assess(session) {
+        if (validation === undefined) return undefined;
+        const program = await session.evaluation(config.sequenceLength, classificationPrograms);
+        const batches = evaluationBatches(validation.examples, 4, padId);
+        const objective = classificationObjective(labels.validation!);
+        return evaluateObjective(program, session.parameters, batches, objective);
+      },
+    };
+  }
   return {
     programs: nextTokenPrograms,
     objective: { kind: "mean" },

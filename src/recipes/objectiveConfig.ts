@@ -3,14 +3,16 @@ import { FacetError } from "../errors.js";
 import type { PreferenceLoss } from "../models/gemma/preferencePrograms.js";
 import type { FinetuneConfig } from "./finetuneConfig.js";
 
-export const objectiveNames = ["sft", "dpo", "orpo"] as const;
+export const objectiveNames = ["sft", "classification", "dpo", "orpo"] as const;
 
 /** What a fine-tuning run learns. An option that the objective has no use for is refused. */
 export const objectiveFields = {
   objective: z
     .enum(objectiveNames)
     .default("sft")
-    .describe("what to learn: the rows' text (sft), or which of two answers is preferred"),
+    .describe(
+      "what to learn: the rows' text (sft), their labels, or which of two answers is preferred",
+    ),
   beta: z
     .number()
     .positive()
@@ -33,6 +35,7 @@ export function requireFitting(config: FinetuneConfig): void {
   const { objective, targets } = config;
   if (preferenceLossOf(config) === undefined) {
     if (config.beta !== undefined) throw onlyFor("--beta", "dpo or orpo");
+    if (objective === "classification") requireClassifier(config);
     return;
   }
   if (targets !== undefined && targets !== "completion") {
@@ -46,6 +49,20 @@ export function requireFitting(config: FinetuneConfig): void {
       `--overlong cut-prompt-left does not go with --objective ${objective}: the two answers of a pair would get different prompts. Use drop or truncate.`,
     );
   }
+}
+
+function requireClassifier(config: FinetuneConfig): void {
+  const without: Readonly<Record<string, boolean>> = {
+    "--targets": config.targets !== undefined,
+    "--packing": config.packing,
+    "--prompts": config.prompts.length > 0,
+    "--method full": config.method === "full",
+  };
+  const found = Object.entries(without).find(([, given]) => given);
+  if (found === undefined) return;
+  throw new FacetError(
+    `${found[0]} does not go with --objective classification, which gives each text a class. Leave it out.`,
+  );
 }
 
 const onlyFor = (option: string, objective: string) =>

@@ -19,11 +19,12 @@ export const decide = (config: FinetuneConfig, model: GemmaConfig): DecidedConfi
   ...config,
   model: config.model ?? builtInModel,
   run: config.run ?? freeFolder(config.data),
-  learningRate: config.learningRate ?? learningRateFor(parameterCount(model)),
+  learningRate: config.learningRate ?? learningRateFor(parameterCount(model), config.objective),
 });
 
-/** A model of few parameters wants larger steps. */
-const learningRateFor = (parameters: number) => (parameters < 50e6 ? 2e-3 : 2e-4);
+/** A model of few parameters wants larger steps; DPO, which has nothing but the adapter to hold it back, smaller ones. */
+const learningRateFor = (parameters: number, objective: FinetuneConfig["objective"]) =>
+  (parameters < 50e6 ? 2e-3 : 2e-4) / (objective === "dpo" ? 10 : 1);
 
 /** `runs/<name of the data>`, with a number behind it where that is taken. */
 function freeFolder(data: FinetuneConfig["data"]): string {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { isTemplateFile } from "../data/chooseRowTemplate.js";
-import type { Dataset } from "../data/dataset.js";
+import { type Dataset, loadDataset } from "../data/dataset.js";
+import { type Labels, readLabels, withLabelsUsed } from "../data/labels.js";
 import { requireTargets } from "../data/prepareReport.js";
 import type { Engine } from "../engines/engine.js";
 import { FacetError } from "../errors.js";
@@ -9,8 +10,9 @@ import type { DownloadHooks } from "../hub/download.js";
 import { dataFromAnywhere } from "../hub/locateData.js";
 import { chatTemplateOf, fromAnywhere, type OpenModel, openModel } from "../hub/openModel.js";
 import { type Adapter, createAdapter } from "../lora/adapter.js";
+import { headTensor, startHead } from "../lora/classifierHead.js";
 import { loraConfigOf } from "../lora/settings.js";
-import { wholeAdapter } from "../lora/whole.js";
+import { type WholeTensor, wholeAdapter } from "../lora/whole.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { requireTokenizer } from "../runtime/session.js";
 import type { BatchSource } from "../training/loop.js";
@@ -20,7 +22,7 @@ import { mixOf, type Share, sharesOf } from "./dataMix.js";
 import type { FinetuneConfig } from "./finetuneConfig.js";
 import { preferenceLossOf, requireFitting } from "./objectiveConfig.js";
 import { builtInModel, type DecidedConfig, decide } from "./openChoices.js";
-import { openDataset } from "./openDataset.js";
+import { datasetOptions } from "./openDataset.js";
 import { fileDigests, versions } from "./runFolder.js";
 import { requireRunning } from "./runningConfig.js";
 import { wholeTensors } from "./wholeTensors.js";
@@ -36,6 +38,8 @@ export interface Prepared {
   /** The batches of training. */
   readonly source: BatchSource;
   readonly totalSteps: number;
+  /** Of a classifier, the classes of the examples. */
+  readonly labels?: Labels;
 }
 
 /** Opens the model, makes the adapter and reads the data. Throws a FacetError for what cannot be. */
@@ -55,18 +59,21 @@ export async function prepare(
   }
   const modules = gemmaModules(model.config);
   const whole = wholeTensors(config, model.config);
-  const adapter =
+  const adapterWith = (head: readonly WholeTensor[]) =>
     config.method === "full"
       ? wholeAdapter(whole)
-      : createAdapter(loraConfigOf(config, modules), modules, config.seed, whole);
+      : createAdapter(loraConfigOf(config, modules), modules, config.seed, [...whole, ...head]);
+  // Mistakes in its options are found before data are read.
+  const adapter = adapterWith([]);
   const { sequenceLength, validationSplit } = config;
   const chatTemplate = chatTemplateOf(model);
   const preferences = preferenceLossOf(config) !== undefined;
-  const dataset = await openDataset(
+  const options = await datasetOptions(
     preferences ? { ...config, targets: "completion" } : config,
     { tokenizer, sequenceLength, chatTemplate, validationSplit, preferences },
     download,
   );
+  const dataset = await loadDataset(options);
   requireTargets(dataset.train.report);
   requireRunning(config, dataset.validation !== undefined);
   const { examples: chosen, rejected } = dataset.train;
@@ -82,15 +89,23 @@ export async function prepare(
   for (let epoch = 0; epoch < config.epochs && totalSteps < most; epoch++) {
     totalSteps += source.stepsIn(epoch);
   }
-  return {
-    ...{ config, model, dataset, shares, adapter, source },
+  const prepared = {
+    ...{ config, model, dataset, shares, source },
     totalSteps: Math.min(totalSteps, most),
+  };
+  if (config.objective !== "classification") return { ...prepared, adapter };
+  const labels = await readLabels(options, dataset);
+  const head = headTensor(labels.names.length, model.config.hiddenSize);
+  return {
+    ...prepared,
+    ...{ labels, dataset: withLabelsUsed(dataset) },
+    adapter: startHead(adapterWith([head]), labels.names, config.seed),
   };
 }
 
 /** What run.json holds: enough to repeat the run, and to notice when it could not be the same. */
 export async function describeRun(
-  { config, model, dataset, adapter }: Prepared,
+  { config, model, dataset, adapter, labels }: Prepared,
   { name, settings }: Engine,
 ) {
   const files = [...model.weights.values()].map((tensor) => tensor.file);
@@ -101,6 +116,7 @@ export async function describeRun(
     versions: versions(),
     engine: { name, settings },
     base: { name: model.name, folder: model.folder },
+    ...(labels && { labels: labels.names }),
     trainable_parameters: adapter.parameters.values.length,
     data: { path: dataset.path, template: dataset.template.name, report: dataset.train.report },
     digests: {

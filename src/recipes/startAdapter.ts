@@ -4,6 +4,7 @@ import { views } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
 import { readFloat32, storedTensor } from "../formats/safetensors.js";
 import type { Adapter } from "../lora/adapter.js";
+import { isOfModel } from "../lora/classifierHead.js";
 import { openProducts } from "../lora/denseProducts.js";
 import { startDora } from "../lora/dora.js";
 import { startPissa } from "../lora/pissa.js";
@@ -24,7 +25,7 @@ export async function startAdapter(
   const { slots, values } = adapter.parameters;
   const weight = (path: string) => storedTensor(model.weights.get(`${path}.weight`)!);
   const quantized = [...model.frozen.values()].some((stored) => "bits" in stored);
-  if (quantized && (dora || adapter.whole !== undefined)) {
+  if (quantized && (dora || [...(adapter.whole ?? [])].some(isOfModel))) {
     const what = dora ? "DoRA needs" : "Training the model's own tensors needs";
     throw new FacetError(
       `${what} weights in floating point, not of 8 or 4 bits. Use --weights bf16 or f32.`,
@@ -35,7 +36,7 @@ export async function startAdapter(
   if (!resumed) {
     if (dora) startDora(adapter, weight);
     const variables = views(slots, values);
-    for (const name of adapter.whole ?? [])
+    for (const name of [...(adapter.whole ?? [])].filter(isOfModel))
       variables[name]!.data.set(readFloat32(model.weights.get(name)!));
   }
   if (start !== "pissa") return adapter;

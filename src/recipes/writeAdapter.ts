@@ -17,6 +17,11 @@ export async function writeAdapter(
   const matrices = ownRanks ? matricesOf(adapter) : toPeft(adapter).matrices;
   const modules = gemmaModules(model.config);
   const whole = adapter.whole && wholeOf(adapter);
-  const file = { matrices, baseModel: model.name, ...(whole && { whole }) };
+  const file = {
+    matrices,
+    baseModel: model.name,
+    ...(whole && { whole }),
+    ...(adapter.labels && { labels: adapter.labels }),
+  };
   await writePeft(folder, file, modules, { ownRanks });
 }

@@ -1,6 +1,7 @@
 import type { Engine, Executable, HostTensor } from "../engines/engine.js";
 import { views } from "../engines/parameters.js";
 import { FacetError } from "../errors.js";
+import { headName } from "../formats/peftLabels.js";
 import type { Decoder } from "../generation/generate.js";
 import { input, type Program, type Tensor } from "../graph/index.js";
 import type { OpenModel } from "../hub/openModel.js";
@@ -8,9 +9,14 @@ import { type Adapter, type AdapterGraph, adapterGraph, startInputs } from "../l
 import { scaleOf } from "../lora/config.js";
 import { computeGains, unitGains } from "../lora/dora.js";
 import { isMagnitude } from "../lora/variables.js";
+import { classLogitsProgram } from "../models/gemma/classificationPrograms.js";
 import type { GemmaConfig } from "../models/gemma/config.js";
 import { frozenWeights } from "../models/gemma/model.js";
-import { nextTokenPrograms, type ObjectivePrograms } from "../models/gemma/objectivePrograms.js";
+import {
+  classificationPrograms,
+  nextTokenPrograms,
+  type ObjectivePrograms,
+} from "../models/gemma/objectivePrograms.js";
 import { type GemmaGraph, generationProgram, logitsProgram } from "../models/gemma/programs.js";
 import { gemmaWeightSpecs } from "../models/gemma/weights.js";
 import { dropoutSeedName, noiseSeedName, noiseSizeName } from "./trainingInputs.js";
@@ -37,6 +43,8 @@ export interface Session {
   ): Promise<Executable>;
   evaluation(maxLength: number, programs?: ObjectivePrograms): Promise<Executable>;
   logits(maxLength: number): Promise<Executable>;
+  /** The logits of a classifier's classes; see `classLogitsProgram`. */
+  classifier(maxLength: number): Promise<Executable>;
   decoder(maxLength: number): Promise<Decoder>;
   /** Closes every program; one that is needed again is compiled again. */
   close(): Promise<void>;
@@ -127,16 +135,25 @@ export function openSession(
       );
     },
     async evaluation(maxLength, programs = nextTokenPrograms) {
+      if (programs !== classificationPrograms) requireTokens(adapter);
       await current.ready();
       return compile(`evaluation${of(programs)}`, maxLength, (length) =>
         programs.evaluation(graph, { maxLength: length }),
       );
     },
+    async classifier(maxLength) {
+      await current.ready();
+      return compile("classifier", maxLength, (length) =>
+        classLogitsProgram(graph, { maxLength: length }),
+      );
+    },
     async logits(maxLength) {
+      requireTokens(adapter);
       await current.ready();
       return compile("logits", maxLength, (length) => logitsProgram(graph, { maxLength: length }));
     },
     async decoder(maxLength) {
+      requireTokens(adapter);
       const { parameters, ready } = current;
       await ready();
       const program = await compile("generation", maxLength, (length) =>
@@ -195,15 +212,24 @@ function requireOneShape([first, ...others]: readonly Adapter[]): void {
 }
 
 /** Throws a FacetError for an adapter that replaces a tensor which the model does not have, or has in another shape. */
-function requireOwnTensors({ whole, parameters }: Adapter, config: GemmaConfig): void {
+function requireOwnTensors({ whole, parameters, labels }: Adapter, config: GemmaConfig): void {
   if (whole === undefined) return;
   const shapes = new Map(gemmaWeightSpecs(config).map(({ name, shape }) => [name, shape]));
+  if (labels !== undefined) shapes.set(headName, [labels.length, config.hiddenSize]);
   for (const { name, shape } of parameters.slots) {
     if (!whole.has(name) || shapes.get(name)?.join() === shape.join()) continue;
     throw new FacetError(
       `The adapter replaces ${name} by [${shape}], and the model has ${shapes.has(name) ? `[${shapes.get(name)}]` : "none"}. It is for another model.`,
     );
   }
+}
+
+/** Throws a FacetError for a classifier's adapter, which was trained to give classes and no text. */
+function requireTokens(adapter: Adapter | undefined): void {
+  if (adapter?.labels === undefined) return;
+  throw new FacetError(
+    `The adapter is a classifier (${adapter.labels.slice(0, 5).join(", ")}), which gives no text. Use facet classify, or facet evaluate --data with labels.`,
+  );
 }
 
 /** The model's tokenizer. Throws a FacetError for a model folder without one. */

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { onnxEngine } from "../../src/engines/onnx/engine.js";
 import { finetune, resumeFinetune } from "../../src/recipes/finetune.js";
-import type { FinetuneInput } from "../../src/recipes/finetuneConfig.js";
+import { type FinetuneInput, finetuneSchema } from "../../src/recipes/finetuneConfig.js";
+import { decide } from "../../src/recipes/openChoices.js";
 import { fixture } from "../support/modelFolder.js";
+import { config as tinyConfig } from "../support/tinyGemma.js";
 
 const folder = mkdtempSync(join(tmpdir(), "facet-preferences-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -71,7 +73,7 @@ describe.each(["dpo", "orpo"] as const)("a run with the objective %s", (objectiv
     expect(readFileSync(path(run, ...file))).toEqual(
       readFileSync(path(`${objective}-whole`, ...file)),
     );
-    const same = (line: Record<string, number>) => ({ ...line, tokens_per_second: 0 });
+    const same = (line: Record<string, number>) => ({ ...line, tokens_per_second: 0, memory: 0 });
     expect(metrics(run).map(same)).toEqual(metrics(`${objective}-whole`).map(same));
   });
 });
@@ -96,4 +98,13 @@ describe("a preference run is refused", () => {
       /texts\.jsonl: not preferences\..* the template "plain" uses text\. .*--columns/,
     );
   });
+});
+
+test("DPO takes smaller steps than the other objectives, unless told otherwise", () => {
+  const rateOf = (options: Partial<FinetuneInput>) =>
+    decide(finetuneSchema.parse({ data: "pairs.jsonl", run: "r", ...options }), tinyConfig)
+      .learningRate;
+  expect(rateOf({ objective: "dpo" })).toBe(2e-4);
+  expect(rateOf({ objective: "orpo" })).toBe(2e-3);
+  expect(rateOf({ objective: "dpo", learningRate: 0.5 })).toBe(0.5);
 });

@@ -1,5 +1,9 @@
 import type { Program } from "../../graph/index.js";
 import {
+  classificationEvaluationProgram,
+  classificationProgram,
+} from "./classificationPrograms.js";
+import {
   type PreferenceLoss,
   preferenceEvaluationProgram,
   preferenceProgram,
@@ -31,3 +35,9 @@ export const preferencePrograms = (loss: PreferenceLoss): ObjectivePrograms => (
   training: (model, options) => preferenceProgram(model, options, loss),
   evaluation: (model, options) => preferenceEvaluationProgram(model, options, loss),
 });
+
+export const classificationPrograms: ObjectivePrograms = {
+  name: "classification",
+  training: classificationProgram,
+  evaluation: classificationEvaluationProgram,
+};
