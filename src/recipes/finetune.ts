@@ -135,11 +135,14 @@ async function execute(
   });
   const learningRate = schedule(config.schedule, { ...config, totalSteps });
   const { start, notes } = restore(paths.checkpoints, prepared.adapter, optimizer);
-  refuseTooLarge(memory);
-  await told({
-    ...{ kind: "plan", memory, trainable, totalSteps, firstStep: start.step },
+  const plan = {
+    ...({ kind: "plan", memory, trainable, totalSteps, firstStep: start.step } as const),
     parameters: parameterCount(model.config),
-  });
+  };
+  onEvent(plan);
+  refuseTooLarge(memory);
+  // Others hear of a run only when it can be.
+  await tell(callbacks, plan, { folder, config });
   const adapter = await startAdapter(folder, prepared, engine);
 
   // Without its head a classifier is none.
