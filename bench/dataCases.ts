@@ -92,10 +92,9 @@ interface Ended {
 }
 
 /** Runs Node.js and says how long it took. Throws a FacetError with what it wrote when it fails. */
-async function timed(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+async function timed(args: readonly string[]): Promise<Ended> {
   const began = performance.now();
   const child = spawn(process.execPath, args, {
-    env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let first: number | undefined;
@@ -112,7 +111,7 @@ async function timed(args: readonly string[], env: NodeJS.ProcessEnv = {}): Prom
   const stderr = text(child.stderr);
   const code = await new Promise((resolve) => child.on("close", resolve));
   clearInterval(look);
-  if (code !== 0) throw new FacetError(`facet ${args.slice(1).join(" ")} failed: ${await stderr}`);
+  if (code !== 0) throw new FacetError(`node ${args.join(" ")} failed: ${await stderr}`);
   const all = performance.now() - began;
   return { first: first ?? all, all, peakKiB };
 }
@@ -145,7 +144,22 @@ async function startUp({ runs = 10 }: Bench): Promise<AnyRow[]> {
 
 const million = 1_000_000;
 
-/** `facet inspect` of a million rows, which prepares them as `facet finetune` does; and once more. */
+/** Prepares data as `facet finetune` does before its first step. In the built product, whose threads are JavaScript files. */
+const prepare = `
+  const [dist, tokenizer, data, folder] = process.argv.slice(1);
+  const { loadDataset } = await import(dist + "data/dataset.js");
+  const { loadSentencePiece } = await import(dist + "tokenizers/sentencePiece.js");
+  const { train } = await loadDataset({
+    sets: [[data]],
+    tokenizer: loadSentencePiece(tokenizer, folder),
+    sequenceLength: 512,
+    spill: { folder, bytes: 2 ** 28 },
+    cache: folder,
+  });
+  console.log(train.report.kept);
+`;
+
+/** A million rows until they are ready to train on; and once more, from what was kept. */
 async function millionRows({ runs = 1 }: Bench): Promise<AnyRow[]> {
   const name = "million-rows";
   const { gemmaTokenizer: tokenizer, dolly } = sharedPaths;
@@ -158,10 +172,9 @@ async function millionRows({ runs = 1 }: Bench): Promise<AnyRow[]> {
   for (let i = 0; i < runs; i++) {
     const home = mkdtempSync(join(tmpdir(), "facet-bench-"));
     try {
-      const run = () =>
-        timed([built, "inspect", "--tokenizer", tokenizer, "--data", data, "--json"], {
-          FACET_HOME: home,
-        });
+      const dist = new URL("../dist/", import.meta.url).href;
+      const code = ["--input-type=module", "-e", prepare];
+      const run = () => timed([...code, dist, tokenizer, data, home]);
       first.push(await run());
       again.push(await run());
     } finally {
