@@ -67,6 +67,11 @@ export async function exportAdapter(
   requireWritable(to, out, type);
   const template = templateFor(options);
   const adapter = await loadAdapter(options.adapter, gemmaModules(base.config));
+  if (adapter.labels !== undefined) {
+    throw new FacetError(
+      `${options.adapter} is a classifier, and only PEFT's form has its head. The adapter in its run folder is in that form already.`,
+    );
+  }
   const named = options.template && { name: options.template, spec: undefined, sha256: undefined };
   const { chatTemplate, ...chat } = mergedChat(base, named || trainedTemplateOf(options.adapter));
   const job: ExportJob = { out, base, adapter, type, template, chatTemplate };

@@ -68,6 +68,7 @@ describe("a classifier on the command line", () => {
 
   it.each([
     [["generate", ...tuned, "--prompt", "Hello"], "error: The adapter is a classifier (bad, good)"],
+    [["export", ...tuned, "--to", "merged", "--out", "m"], "only PEFT's form has its head"],
     [["classify", ...tuned], "error: Give either --text, once or more, or --data."],
     [["classify", "--model", "tiny", "--adapter", "peft", "--text", "a"], "is no classifier"],
     [["evaluate", ...tuned, "--task", "test.jsonl"], "for which --task has no meaning"],
