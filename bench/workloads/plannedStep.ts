@@ -37,6 +37,8 @@ export async function openPlannedStep(
     trainable: parameters.values.length,
     stateBytes: stateBytes(optimizer),
     recompute,
+    modules: stepLora.targets,
+    process: process.memoryUsage.rss(),
   });
   const session = openSession(model, onnxEngine({ threads }), adapter);
   const program = await session.training(length, { recompute });

@@ -70,7 +70,7 @@ export function showEvent(view: TrainingView, event: FinetuneEvent): void {
       const { memory, trainable, parameters, totalSteps, firstStep } = event;
       view.say(
         `Memory: about ${byteSize(memory.total)} (weights ${byteSize(memory.weights)}, activations ` +
-          `${byteSize(memory.activations)}, head ${byteSize(memory.head)}, optimizer ${byteSize(memory.optimizer)}); ` +
+          `${byteSize(memory.activations)}, head ${byteSize(memory.head)}, optimizer ${byteSize(memory.optimizer)}, process ${byteSize(memory.process)}); ` +
           `${byteSize(availableMemory())} free`,
       );
       const share = `${((100 * trainable) / parameters).toPrecision(3)} %`;

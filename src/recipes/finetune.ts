@@ -5,7 +5,7 @@ import type { DownloadHooks } from "../hub/download.js";
 import type { Adapter } from "../lora/adapter.js";
 import { headAlone } from "../lora/classifierHead.js";
 import { parameterCount } from "../models/gemma/model.js";
-import { planMemory, refuseTooLarge } from "../runtime/memory.js";
+import { refuseTooLarge } from "../runtime/memory.js";
 import { openSession } from "../runtime/session.js";
 import { trainingInputs } from "../runtime/trainingInputs.js";
 import { checkpointAt, latestCheckpoint, loadCheckpoint } from "../training/checkpoints.js";
@@ -19,11 +19,12 @@ import { assess } from "./assess.js";
 import { type FinetuneConfig, type FinetuneInput, finetuneSchema } from "./finetuneConfig.js";
 import type { FinetuneEvent, FinetuneResult } from "./finetuneEvents.js";
 import { reportOf } from "./finetuneReport.js";
+import { memoryOf } from "./fitMemory.js";
 import { followSteps, hasStopped } from "./followSteps.js";
 import { loraFields } from "./loraConfig.js";
 import { openObjective } from "./objective.js";
 import { optimizerOf } from "./optimizerOf.js";
-import { describeRun, type Prepared, prepare, withAbsolutePaths } from "./prepare.js";
+import { describeRun, type Prepared, plannedOf, prepare, withAbsolutePaths } from "./prepare.js";
 import { type RunCallback, tell } from "./runCallback.js";
 import {
   createRunFolder,
@@ -57,8 +58,9 @@ export async function finetune(
   const config = withAbsolutePaths(validated(finetuneSchema, input, "finetune"));
   refuseIgnored(config);
   const prepared = await prepare(config, hooks.download);
-  const { model, run, learningRate } = prepared.config;
-  const open = { model, run, learningRate };
+  const { model, run, learningRate, microBatchSize, recompute, weights } = prepared.config;
+  const fit = { microBatchSize: microBatchSize ?? 0, recompute, weights };
+  const open = { model, run, learningRate, ...(config.memory !== undefined && fit) };
   const chosen = Object.entries(open).filter(
     ([name]) => input[name as keyof typeof open] === undefined,
   );
@@ -118,19 +120,11 @@ async function execute(
   const { parameters } = prepared.adapter;
   const paths = runPaths(folder);
   const trainable = parameters.values.length;
-  const microBatchSize = config.microBatchSize ?? config.batchSize;
   onEvent({ kind: "data", dataset, shares });
 
   const { optimizer, finish } = optimizerOf(config, parameters.slots);
-  const memory = planMemory(model.config, model.frozen, {
-    batchSize:
-      Math.min(microBatchSize, config.batchSize) * (dataset.train.rejected === undefined ? 1 : 2),
-    sequenceLength: Math.min(
-      config.packing ? Number.POSITIVE_INFINITY : dataset.train.report.lengths.max,
-      config.sequenceLength + 1,
-    ),
-    trainable,
-    stateBytes: stateBytes(optimizer),
+  const memory = memoryOf(model, plannedOf(prepared, stateBytes(optimizer)), {
+    microBatchSize: config.microBatchSize ?? config.batchSize,
     recompute: config.recompute,
   });
   const learningRate = schedule(config.schedule, { ...config, totalSteps });

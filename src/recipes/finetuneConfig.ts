@@ -97,6 +97,12 @@ export const finetuneSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("recompute activations in the backward pass: less memory, more time"),
+  memory: z
+    .string()
+    .optional()
+    .describe(
+      "choose --micro-batch-size, --recompute and --weights so that the run fits into this size, such as 8GiB",
+    ),
   ...runningFields,
   prompts: z
     .array(z.string())

@@ -9,7 +9,10 @@ import type { Sample, StepMetrics } from "./runLog.js";
 /** What a run tells its caller while it goes on. */
 export type FinetuneEvent =
   /** Options that were left open, and what they are now. */
-  | { readonly kind: "chosen"; readonly options: Readonly<Record<string, string | number>> }
+  | {
+      readonly kind: "chosen";
+      readonly options: Readonly<Record<string, string | number | boolean>>;
+    }
   | {
       readonly kind: "data";
       readonly dataset: Dataset;

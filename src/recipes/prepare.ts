@@ -16,13 +16,16 @@ import { type WholeTensor, wholeAdapter } from "../lora/whole.js";
 import { gemmaModules } from "../models/gemma/weights.js";
 import { requireTokenizer } from "../runtime/session.js";
 import type { BatchSource } from "../training/loop.js";
+import { stateBytes } from "../training/optimizers/optimizer.js";
 import { pairSource } from "../training/preferences.js";
 import { exampleSource } from "../training/sources.js";
 import { mixOf, type Share, sharesOf } from "./dataMix.js";
 import type { FinetuneConfig } from "./finetuneConfig.js";
+import { fitsInNoWay, fittingWay, type Planned, parseSize, weightsToTry } from "./fitMemory.js";
 import { preferenceLossOf, requireFitting } from "./objectiveConfig.js";
 import { builtInModel, type DecidedConfig, decide } from "./openChoices.js";
 import { datasetOptions } from "./openDataset.js";
+import { optimizerOf } from "./optimizerOf.js";
 import { fileDigests, versions } from "./runFolder.js";
 import { requireRunning } from "./runningConfig.js";
 import { wholeTensors } from "./wholeTensors.js";
@@ -49,16 +52,16 @@ export async function prepare(
 ): Promise<Prepared> {
   requireFitting(given);
   const name = given.model ?? builtInModel;
-  const model = await openModel(name, { weights: given.weights, ...download });
-  const config = decide(given, model.config);
-  const tokenizer = requireTokenizer(model);
-  if (config.sequenceLength > model.config.maxPositions) {
+  const first = await openModel(name, { weights: given.weights, ...download });
+  const config = decide(given, first.config);
+  const tokenizer = requireTokenizer(first);
+  if (config.sequenceLength > first.config.maxPositions) {
     throw new FacetError(
-      `--sequence-length ${config.sequenceLength} is more than ${model.name} was made for (${model.config.maxPositions} tokens).`,
+      `--sequence-length ${config.sequenceLength} is more than ${first.name} was made for (${first.config.maxPositions} tokens).`,
     );
   }
-  const modules = gemmaModules(model.config);
-  const whole = wholeTensors(config, model.config);
+  const modules = gemmaModules(first.config);
+  const whole = wholeTensors(config, first.config);
   const adapterWith = (head: readonly WholeTensor[]) =>
     config.method === "full"
       ? wholeAdapter(whole)
@@ -66,7 +69,7 @@ export async function prepare(
   // Mistakes in its options are found before data are read.
   const adapter = adapterWith([]);
   const { sequenceLength, validationSplit } = config;
-  const chatTemplate = chatTemplateOf(model);
+  const chatTemplate = chatTemplateOf(first);
   const preferences = preferenceLossOf(config) !== undefined;
   const options = await datasetOptions(
     preferences ? { ...config, targets: "completion" } : config,
@@ -79,7 +82,8 @@ export async function prepare(
   const { examples: chosen, rejected } = dataset.train;
   const mix = mixOf(config.mix, dataset);
   const shares = sharesOf(config, mix);
-  const order = { ...config, padId: tokenizer.padId, mix };
+  const fitted = await fitMemory({ config, model: first, dataset, adapter }, download);
+  const order = { ...fitted.config, padId: tokenizer.padId, mix };
   const source =
     rejected === undefined
       ? exampleSource(chosen, { ...order, packTo: config.packing ? sequenceLength : undefined })
@@ -90,17 +94,62 @@ export async function prepare(
     totalSteps += source.stepsIn(epoch);
   }
   const prepared = {
-    ...{ config, model, dataset, shares, source },
+    ...{ ...fitted, dataset, shares, source },
     totalSteps: Math.min(totalSteps, most),
   };
   if (config.objective !== "classification") return { ...prepared, adapter };
   const labels = await readLabels(options, dataset);
-  const head = headTensor(labels.names.length, model.config.hiddenSize);
+  const head = headTensor(labels.names.length, first.config.hiddenSize);
   return {
     ...prepared,
     ...{ labels, dataset: withLabelsUsed(dataset) },
     adapter: startHead(adapterWith([head]), labels.names, config.seed),
   };
+}
+
+/** What of a run decides its memory. */
+export const plannedOf = (
+  { config, dataset, adapter }: Pick<Prepared, "config" | "dataset" | "adapter">,
+  stateBytes: number,
+): Planned => ({
+  batchSize: config.batchSize,
+  sequencesInRow: dataset.train.rejected === undefined ? 1 : 2,
+  longest: Math.min(
+    config.packing ? Number.POSITIVE_INFINITY : dataset.train.report.lengths.max,
+    config.sequenceLength + 1,
+  ),
+  trainable: adapter.parameters.values.length,
+  stateBytes,
+  modules: namesOfTrained(adapter),
+  process: process.memoryUsage.rss(),
+});
+
+/** As in `q_proj`; of a variable such as `model.layers.0.self_attn.q_proj.lora_a` or `….q_proj.weight`. */
+const namesOfTrained = ({ parameters: { slots } }: Adapter): string[] => [
+  ...new Set(slots.map(({ name }) => name.split(".").at(-2) ?? name)),
+];
+
+/** The configuration with what `memory` left to choose, in its place, and the model with the weights that were chosen. */
+async function fitMemory(
+  { config, model, dataset, adapter }: Pick<Prepared, "config" | "model" | "dataset" | "adapter">,
+  download: DownloadHooks,
+): Promise<{ readonly config: DecidedConfig; readonly model: OpenModel }> {
+  const { memory, ...rest } = config;
+  if (memory === undefined) return { config, model };
+  const bytes = parseSize(memory);
+  const { optimizer } = optimizerOf(config, adapter.parameters.slots);
+  const planned = plannedOf({ config, dataset, adapter }, stateBytes(optimizer));
+  // Whole models, and adapters that start from the weights, need them as they are.
+  const mayChange = config.method === "lora" && !config.dora && config.start === "random";
+  let opened = model;
+  for (const weights of weightsToTry(config.weights, mayChange)) {
+    if (weights !== config.weights) {
+      opened = await openModel(config.model, { weights, ...download });
+    }
+    const way = fittingWay(opened, planned, bytes, config);
+    if (way !== undefined) return { config: { ...rest, ...way, weights }, model: opened };
+  }
+  throw fitsInNoWay(opened, planned, bytes);
 }
 
 /** What run.json holds: enough to repeat the run, and to notice when it could not be the same. */

@@ -15,8 +15,13 @@ export interface MemoryPlan {
   readonly head: number;
   /** Parameters, gradients and the optimizer's state. */
   readonly optimizer: number;
+  /** What the process has already: Node.js, ONNX Runtime, the data. */
+  readonly process: number;
   readonly total: number;
 }
+
+/** What ONNX Runtime takes for itself when it opens a program, measured (bench case `memory`). */
+const engineMemory = 36 * 2 ** 20;
 
 /** Estimates a run's memory from shapes alone, before anything is loaded. */
 export function planMemory(
@@ -29,20 +34,30 @@ export function planMemory(
     /** Bytes of the optimizer's state. */
     stateBytes: number;
     recompute: boolean;
+    /** Layers that are trained, by name, as in `o_proj`. */
+    modules: readonly string[];
+    /** Bytes that the process has now. */
+    process: number;
   },
 ): MemoryPlan {
   const { hiddenSize: d, intermediateSize: f, numHeads, numKeyValueHeads, headDim } = config;
   const tokens = run.batchSize * run.sequenceLength;
-  // Per token and layer: norms and residuals, queries and keys before and after rotation, values, the
-  // mix of values by head and by token, and the gate, up, GELU and product of the feed-forward layer.
-  const attention = (4 * numHeads + 4 * numKeyValueHeads) * headDim;
-  const perLayer = 5 * d + attention + 4 * f;
+  // Per token and layer, what the backward pass needs: three of the residuals and norms; queries and keys after
+  // rotation, values, what attention mixes of them and its gradient; gate, up and GELU of the feed-forward layer. The
+  // inputs of products with frozen weights are needed only where an adapter is on them.
+  const attention = (3 * numHeads + 2 * numKeyValueHeads) * headDim;
+  const has = (...names: string[]) => names.some((name) => run.modules.includes(name));
+  const inputs =
+    (has("o_proj") ? numHeads * headDim : 0) +
+    (has("gate_proj", "up_proj") ? d : 0) +
+    (has("down_proj") ? f : 0);
+  const perLayer = 3 * d + attention + 3 * f + inputs;
   const layers = run.recompute ? 1 : config.numLayers;
   const kept = run.recompute ? config.numLayers * d : 0;
-  // Of one block of queries, in the backward pass: scores, probabilities and their gradients.
+  // Of one block of queries, in the backward pass: probabilities and the gradient of scores.
   const together = blockQueries(run.sequenceLength) ?? run.sequenceLength;
   const queries = run.batchSize * numHeads * together;
-  const block = 4 * queries * run.sequenceLength;
+  const block = 2 * queries * run.sequenceLength;
   const activations = 4 * (tokens * (perLayer * layers + kept) + block);
 
   const embedding = weights.get(gemmaWeightSpecs(config)[0]!.name);
@@ -52,19 +67,21 @@ export function planMemory(
   const head = 8 * rows * config.vocabularySize + widened;
   const mapped = [...weights.values()].reduce((sum, tensor) => sum + tensor.byteLength, 0);
   const optimizer = 8 * run.trainable + run.stateBytes;
+  const ownMemory = run.process + engineMemory;
   return {
     weights: mapped,
     activations,
     head,
     optimizer,
-    total: mapped + activations + head + optimizer,
+    process: ownMemory,
+    total: mapped + activations + head + optimizer + ownMemory,
   };
 }
 
 /** Throws a FacetError when what cannot be dropped under pressure is more than this machine has free. */
 export function refuseTooLarge(plan: MemoryPlan): void {
   const available = availableMemory();
-  const needed = plan.total - plan.weights;
+  const needed = plan.total - plan.weights - plan.process;
   if (needed <= available) return;
   throw new FacetError(
     `This run needs about ${gib(needed)} besides ${gib(plan.weights)} of mapped weights, and ` +

@@ -1,5 +1,13 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -84,6 +92,8 @@ const changes: Readonly<Record<string, Change>> = {
   groupByLength: { to: { groupByLength: false } },
   shuffle: { to: { shuffle: false } },
   recompute: { to: { recompute: true } },
+  // Into which no run fits; what it chooses is in fitMemory.test.ts.
+  memory: { to: { memory: "1MiB" } },
   logEvery: { to: { logEvery: 2 } },
   histogramEvery: { to: { histogramEvery: 2 } },
   evaluateEvery: { to: { evaluateEvery: 2 }, given: { validationSplit: 0.4 } },
@@ -154,10 +164,11 @@ async function traces(input: FinetuneInput): Promise<Record<string, string>> {
     await finetune(input, watched);
   } catch (error) {
     const { message } = error as Error;
-    // Only a watchdog may stop the run.
-    expect(message).toMatch(/diverges|nothing is learned/);
+    // Only a watchdog or the memory may stop the run.
+    expect(message).toMatch(/diverges|nothing is learned|does not fit/);
     found.error = message;
   }
+  if (!existsSync(run)) return found;
   for (const file of readdirSync(run, { recursive: true, encoding: "utf8" }).sort()) {
     const path = join(run, file);
     if (file.startsWith("events.out")) found.events = `${statSync(path).size} bytes`;
