@@ -34,7 +34,8 @@ async function main(): Promise<void> {
   try {
     for (const name of chosen) {
       process.stderr.write(`${name} …\n`);
-      rows.push(...(await cases[name]!({ threads, runs, model: options.model, ceiling })));
+      const bench = { threads, runs, model: options.model, ceiling };
+      rows.push(...(await cases[name]!(bench).catch((error) => failed(name, error))));
     }
   } finally {
     await ceiling.close();
@@ -47,6 +48,14 @@ async function main(): Promise<void> {
     writeFileAtomic(`${options.report.replace(/\.md$/, "")}.json`, `${json}\n`);
   }
   if (rows.some((row) => "correct" in row && !row.correct)) process.exitCode = 1;
+}
+
+/** A case that fails is told and takes nothing away from the others. */
+function failed(name: string, error: unknown): AnyRow[] {
+  const reason = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${name} failed: ${reason}\n`);
+  process.exitCode = 1;
+  return [{ name, skipped: `it failed: ${reason.split("\n").at(-1)!}` }];
 }
 
 function readOptions() {

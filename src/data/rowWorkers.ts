@@ -91,7 +91,8 @@ export async function prepareInWorkers(
 }
 
 function openWorker(setup: WorkerSetup) {
-  const worker = new Worker(script, { workerData: setup });
+  // Options of this process's own node, such as --input-type, may not fit a worker's script.
+  const worker = new Worker(script, { workerData: setup, execArgv: [] });
   const asked: ((reply: BlockReply) => void)[] = [];
   let failure: BlockReply | undefined;
   const fail = (error: string) => {
