@@ -37,6 +37,7 @@ th, td { padding: 0.55rem 1rem 0.55rem 0; text-align: left; vertical-align: top;
 thead th { font-size: 0.875rem; font-weight: 600; color: var(--quiet); border-bottom: 1px solid var(--rule); }
 .scores th[scope="row"] { font-weight: 600; }
 .scores td { font-variant-numeric: tabular-nums; }
+.scores td:not(:last-child) { white-space: nowrap; }
 .scores tbody tr { border-bottom: 1px solid var(--rule); break-inside: avoid; }
 .samples { table-layout: fixed; }
 .samples tbody { border-bottom: 1px solid var(--rule); break-inside: avoid; }
