@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadDataset } from "../../src/data/dataset.js";
@@ -59,6 +60,25 @@ describe("facet inspect of a large file", () => {
     writeFileSync(join(kept, file!), bytes);
     expect((await inspect(path)).stdout).toBe(first.stdout);
   });
+
+  const dist = new URL("../../dist/", import.meta.url);
+  it.skipIf(!existsSync(dist))(
+    "needs no program file: node may be given the program as text",
+    () => {
+      const program = `
+      const [path, tokenizer, folder] = process.argv.slice(1);
+      const { loadDataset } = await import("${dist.href}data/dataset.js");
+      const { loadSentencePiece } = await import("${dist.href}tokenizers/sentencePiece.js");
+      const spill = { folder, bytes: 2 ** 28 };
+      const given = { sets: [[path]], tokenizer: loadSentencePiece(tokenizer), sequenceLength: 100 };
+      const { rows } = await loadDataset({ ...given, filters: ["no-context"], spill });
+      console.log(rows.total);`;
+      const given = [path, join(folder, "tiny", "tokenizer.model"), folder];
+      const args = ["--input-type=module", "--eval", program, ...given];
+      // A blank line in a thousand is no row.
+      expect(execFileSync(process.execPath, args, { encoding: "utf8" })).toBe("23976\n");
+    },
+  );
 
   it("names the first line that is wrong", async () => {
     const wrong = lines.with(15_000, '{"instruction": ').with(20_000, "[]");
