@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, statSync, utimesSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync, truncateSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { onnxEngine } from "../../src/engines/onnx/engine.js";
@@ -116,6 +116,21 @@ describe("packed weights", () => {
     utimesSync(left, longAgo, longAgo);
     await run(p, folder);
     expect(readdirSync(packs)).not.toContain(".packing-abc");
+  });
+
+  test("do not stand for a file that ends inside a weight too small to pack", async () => {
+    const whole = temporaryFolder();
+    const { path, weights } = writeMatrices(whole, {
+      dtype: "F32",
+      count: 1,
+      rows: 16,
+      columns: 16,
+    });
+    const y = matmul(input("x", [N, 16]), weights[0]!);
+    truncateSync(path, statSync(path).size - 4);
+    const engine = onnxEngine({ prepackWeights: { folder: join(temporaryFolder(), "packed") } });
+    const compiled = engine.compile(program({ y }), { runsOften: true });
+    await expect(compiled).rejects.toThrow(/ends inside a weight/);
   });
 
   test("are float32: others are used as they are, and that is said", async () => {

@@ -94,7 +94,10 @@ function valuesOf({ file, offset, byteLength }: FileRegion): Float32Array {
   const values = new Float32Array(byteLength / 4);
   const descriptor = openSync(file, "r");
   try {
-    readSync(descriptor, values, 0, byteLength, offset);
+    const read = readSync(descriptor, values, 0, byteLength, offset);
+    if (read < byteLength) {
+      throw new FacetError(`${file} ends inside a weight. It is not whole: get it again.`);
+    }
   } finally {
     closeSync(descriptor);
   }
