@@ -12,6 +12,7 @@ import {
   multiply,
   program,
   symbol,
+  weight,
 } from "../../src/graph/index.js";
 
 const R = symbol("R");
@@ -79,6 +80,15 @@ describe("a profile", () => {
     const [profile, ...others] = await profilesOf(new Array(13).fill(2));
     expect(profile!.runs).toBe(10);
     expect(others).toEqual([]);
+  });
+
+  test("of a program that does not open leaves nothing behind", async () => {
+    const before = leftovers();
+    const region = { file: "/nowhere/weights.safetensors", offset: 0, byteLength: 256 };
+    const y = matmul(input("x", [R, 8]), weight("w", [8, 8], "float32", region));
+    const engine = onnxEngine({ threads: 1, onProfile: () => {} });
+    await expect(engine.compile(program({ y }))).rejects.toThrow(/could not open/);
+    expect(leftovers()).toEqual(before);
   });
 
   test("of a program that never ran is none", async () => {

@@ -56,6 +56,9 @@ async function compile(
     keepsBuffers,
     packsWeights: prepackWeights === true || packed !== undefined || multipliesIntegers(program),
     profile: profiler?.prefix,
+  }).catch((error) => {
+    profiler?.finish();
+    throw error;
   });
   const endProfile = () => {
     session.endProfiling();
